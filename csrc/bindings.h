@@ -1,0 +1,46 @@
+// Helpers of the bindings: the safety boundary. Every size, dtype and index is checked here, before a raw pointer
+// reaches a kernel; errors are Python exceptions that name the function, the argument and its value.
+#pragma once
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <string>
+#include <vector>
+
+#include "dispatch.h"
+#include "kernels.h"
+#include "runtime/allocator.h"
+#include "runtime/thread_pool.h"
+
+namespace fastnn {
+namespace py = pybind11;
+
+// A fresh C-contiguous array over a block of the caching allocator; the capsule that frees it is its base.
+py::array new_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape);
+
+// Scratch for one kernel call.
+class Workspace {
+ public:
+  explicit Workspace(size_t bytes) : p_(bytes ? allocate(bytes) : nullptr) {
+    if (bytes && !p_) throw std::bad_alloc();
+  }
+  ~Workspace() { release(p_); }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  void* get() const { return p_; }
+
+ private:
+  void* p_;
+};
+
+// One per family, each in bindings_<family>.cpp.
+void bind_gemm(py::module_& m);
+void bind_conv2d(py::module_& m);
+void bind_pool2d(py::module_& m);
+void bind_elementwise(py::module_& m);
+void bind_reduce(py::module_& m);
+void bind_softmax(py::module_& m);
+void bind_optim(py::module_& m);
+void bind_rng(py::module_& m);
+}  // namespace fastnn

@@ -1,0 +1,50 @@
+// Argument structs of every kernel, and the table of function pointers that each instruction set fills in.
+// kernels.def is THE list of kernels; a row without a body is a link error.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace fastnn {
+
+enum class Dtype : int { F32, F64, BF16, F16, I64, I32, I16, I8, U8, Bool };
+
+// What a kernel is given besides its arguments. Kernels never allocate: a kernel that needs scratch has a
+// <op>_workspace row that says how many bytes, and finds them, 64-byte aligned, at workspace.
+struct Ctx {
+  int threads;      // upper bound for thread indices handed out by parallel_for
+  void* workspace;  // <op>_workspace(...) bytes, or null where it said 0
+};
+
+// ---- gemm ----
+
+// ---- conv2d ----
+
+// ---- pool2d ----
+
+// ---- elementwise ----
+
+// ---- reduce ----
+
+// ---- softmax, cross_entropy ----
+
+// ---- optim ----
+
+#pragma GCC visibility push(hidden)
+struct Kernels {
+  const char* isa;
+#define FASTNN_KERNEL(ret, name, args) ret(*name) args;
+#include "kernels.def"
+#undef FASTNN_KERNEL
+};
+
+// One table per instruction set that was compiled in (csrc/cpu/table.cpp).
+namespace baseline { extern const Kernels table; }
+namespace avx2 { extern const Kernels table; }
+namespace avx512 { extern const Kernels table; }
+namespace avx512_bf16 { extern const Kernels table; }
+
+// The table in use (csrc/dispatch.cpp).
+const Kernels& kernels();
+#pragma GCC visibility pop
+
+}  // namespace fastnn
