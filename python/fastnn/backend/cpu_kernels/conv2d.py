@@ -1,0 +1,3 @@
+"""The compiled conv2d kernels, under their twins' names; what they do not cover goes to the twin."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""NumPy twins of the array kernels: the readable definition of each, and what runs where nothing is compiled."""
+
+__all__: list[str] = []
