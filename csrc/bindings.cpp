@@ -171,6 +171,14 @@ PYBIND11_MODULE(_cpu, m) {
   m.def("empty_cache", &empty_cache, py::call_guard<py::gil_scoped_release>(),
         "Give cached memory back to the system.");
   m.add_object("empty", py::reinterpret_steal<py::object>(PyCFunction_NewEx(&empty_def, nullptr, m.attr("__name__").ptr())));
+  m.def(
+      "counters",
+      [] {
+        py::dict d;
+        for (const Counter* c = Counter::first(); c; c = c->next()) d[c->name()] = c->count();
+        return d;
+      },
+      "How often each kernel variant has run.");
 
   // For tests.
   m.def("_fail_allocation", &fail_allocation, py::arg("n"), "The n-th allocation from now fails, once; 0: none.");
