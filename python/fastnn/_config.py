@@ -41,7 +41,9 @@ def config() -> dict:
 
     native = _native()
     if native is None:
-        kernels = "not in this install: it was built without a compiler, or with FASTNN_CPU=OFF; everything runs on NumPy"
+        kernels = (
+            "not in this install: it was built without a compiler, or with FASTNN_CPU=OFF; everything runs on NumPy"
+        )
         isa, compiler = "none (NumPy's own)", "none"
     else:
         kernels = "built; also here: " + ", ".join(native.supported_isas())
@@ -121,4 +123,3 @@ def empty_cache() -> None:
     native = _native()
     if native is not None:
         native.empty_cache()
-
