@@ -1,4 +1,4 @@
-"""The build's check of the kernel objects (cmake/check_objects.cmake) finds what it is there for; the module is sealed."""
+"""The build's check of the kernel objects (cmake/check_objects.cmake) finds what it looks for; the module is sealed."""
 
 import pathlib
 import shutil
@@ -11,8 +11,8 @@ CXX, NM, CMAKE = (shutil.which(name) for name in ("c++", "nm", "cmake"))
 needs_tools = pytest.mark.skipif(not (CXX and NM and CMAKE), reason="needs a C++ compiler, nm and cmake")
 
 GOOD = """
-namespace { template <class T> struct Sum { static T of(const T* x, int n) { T s = 0; while (n--) s += *x++; return s; } }; }
-namespace fastnn { namespace avx2 { float sum(const float* x, int n) { return Sum<float>::of(x, n); } } }
+template <class T> static T total(const T* x, int n) { T s = 0; while (n--) s += *x++; return s; }
+namespace fastnn { namespace avx2 { float sum(const float* x, int n) { return total(x, n); } } }
 """
 BAD = {
     "weak": "inline __attribute__((noinline)) float sq(float x) { return x * x; } "

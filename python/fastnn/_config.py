@@ -108,7 +108,7 @@ def set_num_threads(n: int) -> None:
 
 
 def memory_stats() -> dict[str, int]:
-    """Bytes in use, cached and in use at most so far by results and scratch; allocations, and those served by the cache.
+    """Bytes in use, cached and in use at most so far by results and scratch; allocations, and those from the cache.
 
     All 0 in a pure-Python install, where NumPy owns the memory.
     """
