@@ -52,9 +52,7 @@ add, sub, mul, div = map(_binary, (np.add, np.subtract, np.multiply, np.true_div
 maximum, minimum = _binary(np.maximum), _binary(np.minimum)  # both propagate NaN
 fmod, remainder, floor_divide = _binary(np.fmod), _binary(np.remainder), _binary(np.floor_divide)
 atan2 = _binary(np.arctan2)
-eq, ne, lt, le, gt, ge = map(
-    _binary, (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
-)
+eq, ne, lt, le, gt, ge = map(_binary, (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal))
 logical_and, logical_or, logical_xor = map(_binary, (np.logical_and, np.logical_or, np.logical_xor))
 bitwise_and, bitwise_or, bitwise_xor = map(_binary, (np.bitwise_and, np.bitwise_or, np.bitwise_xor))
 bitwise_left_shift, bitwise_right_shift = _binary(np.left_shift), _binary(np.right_shift)
@@ -86,9 +84,7 @@ neg, exp, exp2, expm1 = map(_unary, (np.negative, np.exp, np.exp2, np.expm1))
 log, log1p, log2, log10 = map(_unary, (np.log, np.log1p, np.log2, np.log10))
 sqrt, square, reciprocal = map(_unary, (np.sqrt, np.square, np.reciprocal))
 sin, cos, tan, asin, acos, atan = map(_unary, (np.sin, np.cos, np.tan, np.arcsin, np.arccos, np.arctan))
-sinh, cosh, tanh, asinh, acosh, atanh = map(
-    _unary, (np.sinh, np.cosh, np.tanh, np.arcsinh, np.arccosh, np.arctanh)
-)
+sinh, cosh, tanh, asinh, acosh, atanh = map(_unary, (np.sinh, np.cosh, np.tanh, np.arcsinh, np.arccosh, np.arctanh))
 logical_not, bitwise_not = _unary(np.logical_not), _unary(np.invert)
 isnan, isinf, isfinite = _unary(np.isnan), _unary(np.isinf), _unary(np.isfinite)
 abs = _unary(np.absolute)
@@ -291,11 +287,13 @@ def hardtanh_backward(dy, x, lo=-1.0, hi=1.0):
 
 
 __all__ = [
-    *("add sub mul div maximum minimum pow fmod remainder floor_divide atan2 eq ne lt le gt ge where axpy_").split(),
-    *("logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not").split(),
-    *("bitwise_left_shift bitwise_right_shift neg abs sign exp expm1 exp2 log log1p log2 log10 sqrt rsqrt").split(),
-    *("reciprocal square sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sigmoid erf erfc erfinv").split(),
-    *("floor ceil round trunc isnan isinf isfinite relu leaky_relu elu silu gelu softplus clamp hardtanh").split(),
-    *("relu_backward leaky_relu_backward elu_backward silu_backward gelu_backward tanh_backward").split(),
-    *("sigmoid_backward softplus_backward clamp_backward hardtanh_backward").split(),
-]
+    "add", "sub", "mul", "div", "maximum", "minimum", "pow", "fmod", "remainder", "floor_divide", "atan2", "eq",
+    "ne", "lt", "le", "gt", "ge", "where", "axpy_", "logical_and", "logical_or", "logical_xor", "logical_not",
+    "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "bitwise_left_shift", "bitwise_right_shift", "neg",
+    "abs", "sign", "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "sqrt", "rsqrt", "reciprocal",
+    "square", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
+    "sigmoid", "erf", "erfc", "erfinv", "floor", "ceil", "round", "trunc", "isnan", "isinf", "isfinite", "relu",
+    "leaky_relu", "elu", "silu", "gelu", "softplus", "clamp", "hardtanh", "relu_backward", "leaky_relu_backward",
+    "elu_backward", "silu_backward", "gelu_backward", "tanh_backward", "sigmoid_backward", "softplus_backward",
+    "clamp_backward", "hardtanh_backward",
+]  # fmt: skip

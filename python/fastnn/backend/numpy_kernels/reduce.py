@@ -165,5 +165,6 @@ def sum_to(x, shape):
 
 
 __all__ = [
-    *("sum prod mean amax amin argmax argmin max_dim min_dim var norm all any cumsum cumprod logsumexp sum_to").split()
-]
+    "sum", "prod", "mean", "amax", "amin", "argmax", "argmin", "max_dim", "min_dim", "var", "norm", "all", "any",
+    "cumsum", "cumprod", "logsumexp", "sum_to",
+]  # fmt: skip

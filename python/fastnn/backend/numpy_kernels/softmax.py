@@ -45,11 +45,8 @@ def _targets(logits, target, ignore_index):
     kept = target != ignore_index
     safe = np.where(kept, target, 0)
     bad = (safe < 0) | (safe >= logits.shape[1])
-    if bad.any():
-        if logits.shape[1] or kept.any():
-            raise IndexError(
-                f"cross_entropy: target {int(target[bad][0])} is out of bounds for {logits.shape[1]} classes"
-            )
+    if bad.any() and (logits.shape[1] or kept.any()):
+        raise IndexError(f"cross_entropy: target {int(target[bad][0])} is out of bounds for {logits.shape[1]} classes")
     return kept, safe
 
 
@@ -99,5 +96,6 @@ def cross_entropy_backward(dloss, logits, target, weight, ignore_index, label_sm
 
 
 __all__ = [
-    *("softmax softmax_backward log_softmax log_softmax_backward cross_entropy cross_entropy_backward").split()
-]
+    "softmax", "softmax_backward", "log_softmax", "log_softmax_backward", "cross_entropy",
+    "cross_entropy_backward",
+]  # fmt: skip
