@@ -172,6 +172,8 @@ PYBIND11_MODULE(_cpu, m) {
         "Give cached memory back to the system.");
   m.add_object("empty", py::reinterpret_steal<py::object>(PyCFunction_NewEx(&empty_def, nullptr, m.attr("__name__").ptr())));
 
+  bind_elementwise(m);
+
   // For tests.
   m.def("_fail_allocation", &fail_allocation, py::arg("n"), "The n-th allocation from now fails, once; 0: none.");
   m.def("_cpu_quota", [](const std::string& root) { return os::cpu_quota(root.c_str()); }, py::arg("root"),
