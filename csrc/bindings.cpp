@@ -180,6 +180,8 @@ PYBIND11_MODULE(_cpu, m) {
       },
       "How often each kernel variant has run.");
 
+  bind_elementwise(m);
+
   // For tests.
   m.def("_fail_allocation", &fail_allocation, py::arg("n"), "The n-th allocation from now fails, once; 0: none.");
   m.def("_cpu_quota", [](const std::string& root) { return os::cpu_quota(root.c_str()); }, py::arg("root"),
