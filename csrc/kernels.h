@@ -39,6 +39,16 @@ struct GemmArgs {
 // ---- conv2d ----
 
 // ---- pool2d ----
+// x [planes, H, W] -> y [planes, P, Q] with windows of R x S taps. P and Q are given (the binding applies torch's rule);
+// every window has at least one tap inside the image. Indices are bytes (the tap's number r*S + s) for at most 256 taps,
+// else int64 (h*W + w): see max_pool2d_compact.
+struct Pool2dShape {
+  int64_t planes, H, W, P, Q, R, S;
+  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+  int64_t divisor_override;  // average only; 0: none
+  bool count_include_pad;    // average only
+};
+inline bool max_pool2d_compact(const Pool2dShape& s) { return s.R <= 256 && s.S <= 256 && s.R * s.S <= 256; }
 
 // ---- elementwise ----
 // The ops, each X(name): out = f(a), f(a, b) or f(a, b, c), all of one dtype, except that comparisons and tests give
