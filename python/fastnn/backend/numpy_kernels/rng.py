@@ -153,6 +153,14 @@ def _is_half(dtype) -> bool:
     return dtype.kind in "fV" and dtype.itemsize == 2
 
 
+def _store(out, v):
+    """v in out's dtype; the 16-bit types are reached through float32, each step rounding."""
+    v = v.reshape(out.shape)
+    with np.errstate(over="ignore"):
+        v = v.astype(np.float32) if _is_half(out.dtype) else v
+        out[...] = v.astype(out.dtype)
+
+
 class Generator:
     """The state of one stream of draws."""
 
@@ -252,18 +260,18 @@ class Generator:
         """serial: the array that is filled was not contiguous, where torch draws one value at a time."""
         n = out.size
         if n < 16 or serial:
-            out[...] = np.asarray(self._normals(n) * std + mean).reshape(out.shape).astype(out.dtype)
+            _store(out, _fma64(self._normals(n), std, mean))
             return
         double = out.dtype == np.float64
         draw, blocks = (self._u53, _normal_blocks64) if double else (self._u24, _normal_blocks32)
-        u = draw(n)
+        whole = n - n % 16
+        v = np.empty(n, np.float64 if double else np.float32)
+        # The uniforms of an incomplete block are drawn and lost; the 16-bit types draw whole blocks only.
+        u = draw(whole if _is_half(out.dtype) else n)[:whole]
+        v[:whole] = blocks(u.reshape(-1, 16), mean, std).ravel()
         if n % 16:  # the last 16 places are drawn anew, over the tail of the block before
-            tail = blocks(draw(16).reshape(1, 16), mean, std).ravel()
-        v = np.empty(n, u.dtype)
-        v[: n - n % 16] = blocks(u[: n - n % 16].reshape(-1, 16), mean, std).ravel()
-        if n % 16:
-            v[n - 16 :] = tail
-        out[...] = v.reshape(out.shape).astype(out.dtype)
+            v[n - 16 :] = blocks(draw(16).reshape(1, 16), mean, std).ravel()
+        _store(out, v)
 
     def _normals(self, n: int) -> np.ndarray:
         """n standard normals one at a time, in float64: Box and Muller's pair, whose second half waits in the cache."""
@@ -283,7 +291,7 @@ class Generator:
         return z
 
     def log_normal_(self, out: np.ndarray, mean: float, std: float) -> None:
-        out[...] = _libm(math.exp, self._normals(out.size) * std + mean).reshape(out.shape).astype(out.dtype)
+        _store(out, _libm(math.exp, _fma64(self._normals(out.size), std, mean)))
 
     # ---- Bernoulli, dropout ----
 
@@ -304,17 +312,14 @@ class Generator:
     # ---- other distributions ----
 
     def exponential_(self, out: np.ndarray, rate: float) -> None:
-        v = (-1 / rate) * _libm(math.log1p, -self._u53(out.size))
-        out[...] = v.reshape(out.shape).astype(out.dtype)
+        _store(out, (-1 / rate) * _libm(math.log1p, -self._u53(out.size)))
 
     def geometric_(self, out: np.ndarray, p: float) -> None:
         u = self._u53(out.size)
-        v = np.ceil(_libm(lambda x: math.log(x) if x else -math.inf, u) / math.log1p(-p))
-        out[...] = v.reshape(out.shape).astype(out.dtype)
+        _store(out, np.ceil(_libm(lambda x: math.log(x) if x else -math.inf, u) / math.log1p(-p)))
 
     def cauchy_(self, out: np.ndarray, median: float, sigma: float) -> None:
-        v = median + sigma * _libm(math.tan, math.pi * (self._u53(out.size) - 0.5))
-        out[...] = v.reshape(out.shape).astype(out.dtype)
+        _store(out, _fma64(sigma, _libm(math.tan, math.pi * (self._u53(out.size) - 0.5)), median))
 
     def multinomial(self, weights: np.ndarray, n: int, replacement: bool) -> np.ndarray:
         """Indices [rows, n] drawn in proportion to weights [rows, categories]."""
