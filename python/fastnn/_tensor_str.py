@@ -11,25 +11,26 @@ This file sees arrays only through their own methods: it imports neither NumPy n
 import contextlib
 import math
 
+_PROFILES = {  # precision, threshold, edgeitems, linewidth
+    "default": (4, 1000, 3, 80),
+    "short": (2, 1000, 2, 80),
+    "full": (4, math.inf, 3, 80),
+}
+
 
 class _Options:
-    """The print options in force; `profile` names are torch's."""
+    """The print options in force."""
 
     __slots__ = ("edgeitems", "linewidth", "precision", "sci_mode", "threshold")
-    PROFILES = {  # precision, threshold, edgeitems, linewidth
-        "default": (4, 1000, 3, 80),
-        "short": (2, 1000, 2, 80),
-        "full": (4, math.inf, 3, 80),
-    }
 
     def __init__(self):
         self.apply_profile("default")
         self.sci_mode = None
 
     def apply_profile(self, name):
-        if name not in self.PROFILES:
-            raise ValueError(f"set_printoptions(): profile must be one of {', '.join(self.PROFILES)}, got {name!r}")
-        self.precision, self.threshold, self.edgeitems, self.linewidth = self.PROFILES[name]
+        if name not in _PROFILES:
+            raise ValueError(f"set_printoptions(): profile must be one of {', '.join(_PROFILES)}, got {name!r}")
+        self.precision, self.threshold, self.edgeitems, self.linewidth = _PROFILES[name]
 
 
 _options = _Options()
