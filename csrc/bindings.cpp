@@ -184,6 +184,8 @@ PYBIND11_MODULE(_cpu, m) {
       },
       "How often each kernel variant has run.");
 
+  bind_elementwise(m);
+
   // For tests.
   m.def("_os", &os::name, "Which of the runtime/os_*.cpp this is.");
   m.def("_fail_allocation", &fail_allocation, py::arg("n"), "The n-th allocation from now fails, once; 0: none.");
@@ -206,4 +208,6 @@ PYBIND11_MODULE(_cpu, m) {
         return who;
       },
       py::arg("n"), py::arg("spins") = 0, "Which thread ran each of n chunks; -2 where a nested call ran elsewhere.");
+  m.def("set_num_threads", &set_num_threads, py::arg("n"));
+  bind_rng(m);
 }
