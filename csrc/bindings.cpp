@@ -174,7 +174,7 @@ PYBIND11_MODULE(_cpu, m) {
   m.def("empty_cache", &empty_cache, py::call_guard<py::gil_scoped_release>(),
         "Give cached memory back to the system.");
   m.add_object("empty",
-               py::reinterpret_steal<py::object>(PyCFunction_NewEx(&empty_def, nullptr, m.attr("__name__").ptr())));
+               py::reinterpret_steal<py::object>(PyCFunction_NewEx(&empty_def, m.ptr(), m.attr("__name__").ptr())));
   m.def(
       "counters",
       [] {
