@@ -11,6 +11,7 @@ set(FASTNN_KERNEL_SOURCES
   csrc/cpu/elementwise_compare.cpp
   csrc/cpu/rng.cpp
   csrc/cpu/rng_normal.cpp
+  csrc/cpu/pool2d.cpp
 )
 set(FASTNN_RUNTIME_SOURCES
   csrc/runtime/cpu_features.cpp
@@ -34,6 +35,7 @@ set(FASTNN_BINDING_SOURCES
   csrc/bindings_elementwise.cpp
   csrc/strided.cpp
   csrc/bindings_rng.cpp
+  csrc/bindings_pool2d.cpp
 )
 
 # Where the bits of each rounding are part of the interface, multiply-adds are fused by name only.
