@@ -6,6 +6,7 @@ find_package(Threads REQUIRED)
 
 set(FASTNN_KERNEL_SOURCES
   csrc/cpu/table.cpp
+  csrc/cpu/optim.cpp
   csrc/cpu/rng.cpp
   csrc/cpu/rng_normal.cpp
 )
@@ -18,11 +19,12 @@ set(FASTNN_RUNTIME_SOURCES
 )
 set(FASTNN_BINDING_SOURCES
   csrc/bindings.cpp
+  csrc/bindings_optim.cpp
   csrc/bindings_rng.cpp
 )
 
 # Where the bits of each rounding are part of the interface, multiply-adds are fused by name only.
-set_source_files_properties(csrc/cpu/rng.cpp csrc/cpu/rng_normal.cpp csrc/runtime/rng.cpp
+set_source_files_properties(csrc/cpu/optim.cpp csrc/cpu/rng.cpp csrc/cpu/rng_normal.cpp csrc/runtime/rng.cpp
                             PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
 
 # No -ffast-math, no -march=native, no LTO: see ARCHITECTURE.md, "instruction sets".
