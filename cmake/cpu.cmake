@@ -9,12 +9,15 @@ set(FASTNN_KERNEL_SOURCES
   csrc/cpu/unary.cpp
   csrc/cpu/elementwise.cpp
   csrc/cpu/elementwise_compare.cpp
+  csrc/cpu/rng.cpp
+  csrc/cpu/rng_normal.cpp
 )
 set(FASTNN_RUNTIME_SOURCES
   csrc/runtime/cpu_features.cpp
   csrc/runtime/thread_pool.cpp
   csrc/runtime/allocator.cpp
   csrc/runtime/counters.cpp
+  csrc/runtime/rng.cpp
   csrc/dispatch.cpp
 )
 # FASTNN_OS=generic builds on Linux what other systems get.
@@ -30,7 +33,12 @@ set(FASTNN_BINDING_SOURCES
   csrc/bindings.cpp
   csrc/bindings_elementwise.cpp
   csrc/strided.cpp
+  csrc/bindings_rng.cpp
 )
+
+# Where the bits of each rounding are part of the interface, multiply-adds are fused by name only.
+set_source_files_properties(csrc/cpu/rng.cpp csrc/cpu/rng_normal.cpp csrc/runtime/rng.cpp
+                            PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
 
 # No -ffast-math, no -march=native, no LTO: see ARCHITECTURE.md, "instruction sets".
 set(FASTNN_COMMON_FLAGS -O3 -fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-psabi)

@@ -202,4 +202,6 @@ PYBIND11_MODULE(_cpu, m) {
         return who;
       },
       py::arg("n"), py::arg("spins") = 0, "Which thread ran each of n chunks; -2 where a nested call ran elsewhere.");
+  m.def("set_num_threads", &set_num_threads, py::arg("n"));
+  bind_rng(m);
 }
