@@ -103,9 +103,7 @@ def run(dataset, auto_collation, collate_fn, drop_last, worker_id, num_workers, 
             failure = None
     except (KeyboardInterrupt, EOFError, OSError):
         pass  # the main process prints and cleans up
-    finally:
-        outbox.put(None)
-        writer.join(5)
+    # The writer is a daemon: what it may still hold, nobody waits for.
 
 
 def _restart(dataset, auto_collation, collate_fn, drop_last, worker_id):
@@ -131,7 +129,8 @@ def _make_batch(number, indices, fetcher, failure, worker_id) -> bytes:
 
 
 def _write(outbox, results):
-    while (message := outbox.get()) is not None:
+    while True:
+        message = outbox.get()
         try:
             results.send_bytes(message)
         except OSError:  # nobody reads any more
