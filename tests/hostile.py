@@ -377,8 +377,9 @@ def attempt(module, expression) -> dict:
 
 def main(table: str, skip: int) -> None:
     sys.path.insert(0, os.path.dirname(__file__))
-    import fastnn
     from conftest import select
+
+    import fastnn
 
     select(table)
     for number, (expression, *_) in enumerate(CALLS[skip:], skip):

@@ -74,8 +74,9 @@ def difference(theirs, ours, path="") -> str:
 
 
 def main() -> int:
-    import fastnn
     import torch
+
+    import fastnn
 
     wrong = 0
     for name, function in FACTS.items():
