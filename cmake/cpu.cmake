@@ -13,6 +13,15 @@ set(FASTNN_RUNTIME_SOURCES
   csrc/runtime/allocator.cpp
   csrc/dispatch.cpp
 )
+# FASTNN_OS=generic builds on Linux what other systems get.
+if(NOT FASTNN_OS)
+  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    set(FASTNN_OS linux)
+  else()
+    set(FASTNN_OS generic)
+  endif()
+endif()
+list(APPEND FASTNN_RUNTIME_SOURCES csrc/runtime/os_${FASTNN_OS}.cpp)
 set(FASTNN_BINDING_SOURCES
   csrc/bindings.cpp
 )

@@ -16,6 +16,25 @@ struct Ctx {
 };
 
 // ---- gemm ----
+enum class GemmAct : int { None, Relu, Gelu, GeluTanh, Tanh, Sigmoid };
+
+// C = act(A * B + bias), or C += A * B. A[i, k] at a[i * a_rs + k * a_cs], and so on, strides in elements. Of A's two
+// strides one is 1, of B's too (or the size along it is <= 1); C's rows are contiguous: C[i, j] at c[i * ldc + j].
+// batch > 1: that many products, the operands a_bs, b_bs (0: the same for all), c_bs elements apart.
+struct GemmArgs {
+  Dtype dtype;  // F32, F64, BF16 (accumulated in f32, bias bf16 too)
+  int64_t m, n, k;
+  const void* a;
+  int64_t a_rs, a_cs;
+  const void* b;
+  int64_t b_rs, b_cs;
+  void* c;
+  int64_t ldc;
+  const void* bias;  // [n] or null
+  GemmAct act;
+  bool accumulate;
+  int64_t batch, a_bs, b_bs, c_bs;
+};
 
 // ---- conv2d ----
 
