@@ -171,6 +171,16 @@ PYBIND11_MODULE(_cpu, m) {
   m.def("empty_cache", &empty_cache, py::call_guard<py::gil_scoped_release>(),
         "Give cached memory back to the system.");
   m.add_object("empty", py::reinterpret_steal<py::object>(PyCFunction_NewEx(&empty_def, nullptr, m.attr("__name__").ptr())));
+  m.def(
+      "counters",
+      [] {
+        py::dict d;
+        for (const Counter* c = Counter::first(); c; c = c->next()) d[c->name()] = c->count();
+        return d;
+      },
+      "How often each kernel variant has run.");
+
+  bind_elementwise(m);
 
   // For tests.
   m.def("_fail_allocation", &fail_allocation, py::arg("n"), "The n-th allocation from now fails, once; 0: none.");
@@ -192,4 +202,6 @@ PYBIND11_MODULE(_cpu, m) {
         return who;
       },
       py::arg("n"), py::arg("spins") = 0, "Which thread ran each of n chunks; -2 where a nested call ran elsewhere.");
+  m.def("set_num_threads", &set_num_threads, py::arg("n"));
+  bind_rng(m);
 }

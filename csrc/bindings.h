@@ -11,6 +11,7 @@
 #include "dispatch.h"
 #include "kernels.h"
 #include "runtime/allocator.h"
+#include "runtime/counters.h"
 #include "runtime/thread_pool.h"
 
 namespace fastnn {

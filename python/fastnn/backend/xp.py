@@ -72,3 +72,37 @@ def contiguous(a):
 
 def contiguous_copy(a):
     return _np.array(a, order="C", copy=True)
+
+
+expand_dims = _np.expand_dims
+flip = _np.flip
+repeat = _np.repeat
+roll = _np.roll
+tile = _np.tile
+where = _np.where
+isfinite = _np.isfinite
+bincount = _np.bincount
+isclose = _np.isclose
+isin = _np.isin
+searchsorted = _np.searchsorted
+
+
+def unique(a, axis):
+    return _np.unique(a, return_inverse=True, return_counts=True, axis=axis)
+
+
+def tri_mask(shape, diagonal: int, lower: bool):
+    """True in the lower (upper) triangle of the last two dimensions."""
+    if len(shape) < 2:
+        raise RuntimeError("tril/triu: input tensor must have at least 2 dimensions")
+    rows, cols = shape[-2:]
+    difference = _np.arange(cols) - _np.arange(rows)[:, None]
+    return difference <= diagonal if lower else difference >= diagonal
+
+
+def strided_index(offset, size, stride):
+    """The flat index of each element of a strided window."""
+    index = _np.full(size, offset, _np.int64)
+    for i, (n, s) in enumerate(zip(size, stride, strict=True)):
+        index += (_np.arange(n) * s).reshape((-1,) + (1,) * (len(size) - i - 1))
+    return index

@@ -551,4 +551,3 @@ def _comparison_in_place(op):
 
 
 eq_, ne_, lt_, le_, gt_, ge_ = (_comparison_in_place(op) for op in (eq, ne, lt, le, gt, ge))
-__all__ = [n for n in dir() if not n.startswith("_")]
