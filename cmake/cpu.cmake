@@ -6,6 +6,9 @@ find_package(Threads REQUIRED)
 
 set(FASTNN_KERNEL_SOURCES
   csrc/cpu/table.cpp
+  csrc/cpu/gemm.cpp
+  csrc/cpu/gemm_bf16.cpp
+  csrc/cpu/gemm_naive.cpp
 )
 set(FASTNN_RUNTIME_SOURCES
   csrc/runtime/cpu_features.cpp
@@ -15,6 +18,7 @@ set(FASTNN_RUNTIME_SOURCES
 )
 set(FASTNN_BINDING_SOURCES
   csrc/bindings.cpp
+  csrc/bindings_gemm.cpp
 )
 
 # No -ffast-math, no -march=native, no LTO: see ARCHITECTURE.md, "instruction sets".

@@ -23,4 +23,5 @@ PYBIND11_MODULE(_cpu, m) {
   m.def("compiler", [] { return std::string(FASTNN_COMPILER); });
   m.def("get_num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads, py::arg("n"));
+  bind_gemm(m);
 }
