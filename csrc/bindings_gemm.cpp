@@ -10,11 +10,9 @@ namespace {
 using Api = py::detail::npy_api;
 using Array = py::detail::PyArray_Proxy;
 
-constexpr int kCArray = Api::NPY_ARRAY_C_CONTIGUOUS_ | Api::NPY_ARRAY_ALIGNED_ | Api::NPY_ARRAY_WRITEABLE_;
-
 enum Variant { kNaive, kTiled, kAvx2, kAvx512, kVariants };
 const char* const kVariantNames[kVariants] = {"naive", "tiled", "avx2", "avx512"};
-int64_t counters[kVariants];
+Counter counters[kVariants] = {Counter("gemm.naive"), Counter("gemm.tiled"), Counter("gemm.avx2"), Counter("gemm.avx512")};
 
 const Api* api;                       // NumPy's C functions
 PyObject* variant_var;                // the ContextVar of backend/variants.py
@@ -81,20 +79,14 @@ PyObject* as_readable(PyObject* a, int64_t es, int64_t* rs, int64_t* cs) {
   return copy;
 }
 
-PyObject* fresh(PyObject* like, int nd, const Py_ssize_t* dims, int64_t es) {
-  size_t bytes = static_cast<size_t>(es);
-  for (int i = 0; i < nd; i++)
-    if (__builtin_mul_overflow(bytes, static_cast<size_t>(dims[i]), &bytes)) return PyErr_NoMemory();
-  if (bytes > static_cast<size_t>(PTRDIFF_MAX)) return PyErr_NoMemory();
-  void* p = allocate(bytes);
-  if (!p) return PyErr_NoMemory();
-  PyObject* base = PyCapsule_New(p, nullptr, [](PyObject* c) { release(PyCapsule_GetPointer(c, nullptr)); });
-  if (!base) return release(p), nullptr;
-  PyObject* d = Py_NewRef(array(like)->descr);  // NewFromDescr takes this reference
-  PyObject* out = api->PyArray_NewFromDescr_(api->PyArray_Type_, d, nd, dims, nullptr, p, kCArray, nullptr);
-  if (!out) return Py_DECREF(base), nullptr;
-  if (api->PyArray_SetBaseObject_(out, base) < 0) return Py_DECREF(out), nullptr;
-  return out;
+// A new array; null with an error set where there is no memory.
+PyObject* fresh(PyObject* like, int nd, const Py_ssize_t* dims) {
+  try {
+    return new_array(py::reinterpret_borrow<py::dtype>(array(like)->descr), dims, nd).release().ptr();
+  } catch (py::error_already_set& e) {
+    e.restore();
+    return nullptr;
+  }
 }
 
 // [first, last) bytes that an array's elements span.
@@ -174,7 +166,7 @@ int variant_of_table(const Kernels& t) {
 bool run(const char* fn, const GemmArgs& g, int variant) {
   const Kernels* table = table_of(variant);
   if (!table) return false;
-  counters[variant < 0 ? variant_of_table(*table) : variant]++;
+  counters[variant < 0 ? variant_of_table(*table) : variant].add();
   if (g.m == 0 || g.n == 0 || g.batch == 0) return true;
   const double macs = static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k + 1) *
                       static_cast<double>(g.batch);
@@ -279,7 +271,7 @@ PyObject* multiply(const char* fn, int nd, PyObject* a, PyObject* b, PyObject* b
     target.p = Py_NewRef(out);
     g.c_bs = nd == 3 ? array(out)->strides[0] / es : 0;
   } else {
-    target.p = fresh(a, nd, want, es);
+    target.p = fresh(a, nd, want);
     if (!target.p) return nullptr;
     g.ldc = g.n;
     g.c_bs = g.m * g.n;
@@ -370,7 +362,7 @@ void bind_gemm(py::module_& m) {
       "The context variable that names the variant, and the twins that take other dtypes and 'blas'.");
   m.def("gemm_counters", [] {
     py::dict d;
-    for (int i = 0; i < kVariants; i++) d[kVariantNames[i]] = counters[i];
+    for (int i = 0; i < kVariants; i++) d[kVariantNames[i]] = counters[i].count();
     return d;
   });
 }

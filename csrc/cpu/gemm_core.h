@@ -151,8 +151,7 @@ FASTNN_INLINE void micro_kernel(int64_t kc, const T* a, int64_t ars, int64_t aks
     unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v] = Acc<T>::zero(); });
   });
   const T* a3 = a + 3 * ars;  // rows 3, 4, 5: addresses stay base + {0, 1, 2} * stride
-#pragma GCC unroll 4
-  for (int64_t k = 0; k < kc; k++) {
+  auto step = [&]() __attribute__((always_inline)) {
     Vec<T> bv[NV];
     unroll<NV>([&](auto v) __attribute__((always_inline)) {
       bv[v] = TAIL && v == NV - 1 ? Vec<T>::load(b + v * W, tail) : Vec<T>::load(b + v * W);
@@ -164,7 +163,12 @@ FASTNN_INLINE void micro_kernel(int64_t kc, const T* a, int64_t ars, int64_t aks
     a += aks;
     a3 += aks;
     b += bks;
+  };
+  int64_t k = 0;
+  if (R == GemmTile<T>::kMr) {
+    for (; k + 4 <= kc; k += 4) unroll<4>([&](auto) __attribute__((always_inline)) { step(); });
   }
+  for (; k < kc; k++) step();
 }
 
 // Where one K block of A is: panel p (kMr rows) starts at p * panel.

@@ -23,7 +23,7 @@ void triple_loop(const GemmArgs& g, const T* a, const T* b, T* c) {
       if (g.accumulate) sum = widen(*out);
       for (int64_t k = 0; k < g.k; k++) sum += widen(a[i * g.a_rs + k * g.a_cs]) * widen(b[k * g.b_rs + j * g.b_cs]);
       if (bias) sum += widen(bias[j]);
-      narrow(activate(sum, g.act), out);
+      narrow(activate_one(sum, g.act), out);
     }
 }
 template <class T>

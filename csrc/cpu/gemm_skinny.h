@@ -84,7 +84,7 @@ template <class T>
 FASTNN_INLINE void finish_one(T* c, T sum, const T* bias, int64_t bias_at, GemmAct act, bool accumulate) {
   if (accumulate) sum += *c;
   if (bias) sum += bias[bias_at];
-  *c = act == GemmAct::None ? sum : activate(sum, act);
+  *c = act == GemmAct::None ? sum : activate_one(sum, act);
 }
 
 // C[i, j] = sum_k X[i, k] Y[j, k]; X (m rows, few) at x + i * ldx, Y (n rows, many) at y + j * ldy, C[i, j] at
@@ -192,7 +192,7 @@ void row_stream_form(int64_t m, int64_t n, int64_t K, const T* a, int64_t a_rs, 
     for (int64_t i = 0; i < m; i++) {
       for (int64_t j = j0; j < j1; j++)
         c[i * ldc + j] += bias ? bias[j] : row_bias ? row_bias[i] : T(0);
-      if (act != GemmAct::None) activate_tile(c + i * ldc + j0, ldc, 1, static_cast<int>(j1 - j0), act);
+      if (act != GemmAct::None) activate_tile(c + i * ldc + j0, ldc, 1, j1 - j0, act);
     }
   });
 }

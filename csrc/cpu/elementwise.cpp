@@ -1,0 +1,53 @@
+// Binary ops: arithmetic, and the gradients of activations (dy = x here, the saved tensor = y).
+#include "cpu/elementwise_loops.h"
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+
+FASTNN_OP2(add, return x + y;)
+FASTNN_OP2(sub, return x - y;)
+FASTNN_OP2(mul, return x * y;)
+FASTNN_OP2(div, return x / y;)
+// The machine's max returns its second operand where either is NaN: y's NaN comes through, x's is put back.
+FASTNN_OP2(maximum, return select(isnan(x), x, max(x, y));)
+FASTNN_OP2(minimum, return select(isnan(x), x, min(x, y));)
+FASTNN_OP2(axpy, return fma(p0, y, x);)  // x + alpha y
+
+FASTNN_OP2(relu_backward, return select(le(y, zero), zero, x);)  // passes at NaN
+FASTNN_OP2(leaky_relu_backward, return select(gt(y, zero), x, x * p0);)
+FASTNN_OP2(elu_backward, return select(gt(y, zero), x, x * (p0 * vexp(y)));)
+FASTNN_OP2(tanh_backward, return x * (one - y * y);)
+FASTNN_OP2(sigmoid_backward, return x * (one - y) * y;)
+FASTNN_OP2(silu_backward, const V s = vsigmoid(y); return x * (s * fma(y, one - s, one));)
+// Phi(y) + y phi(y)
+FASTNN_OP2(gelu_backward, V bell; const V cdf = normal_cdf(y, bell);
+           return x * fma(y * bell, vset<T>(0.3989422804014327), cdf);)
+// y sigmoid(u): sigmoid(u) (1 + y (1 - sigmoid(u)) du/dy), u = 2 k (y + c y^3)
+FASTNN_OP2(gelu_tanh_backward, const V k = vset<T>(1.5957691216057308); const V cyy = vset<T>(0.044715) * y * y;
+           const V s = vsigmoid(k * fma(cyy, y, y)); const V slope = k * fma(cyy, vset<T>(3), one);
+           return x * (s * fma(y * (one - s), slope, one));)
+FASTNN_OP2(softplus_backward, const V z = y * p0; return select(gt(z, p1), x, x * vsigmoid(z));)
+FASTNN_OP2(clamp_backward, return select(ge(y, p0) & le(y, p1), x, zero);)
+FASTNN_OP2(hardtanh_backward, return select(le(y, p0) | ge(y, p1), zero, x);)
+
+template <class T>
+ElementwiseFn find(Elementwise op) {
+  switch (op) {
+#define FASTNN_CASE(name) \
+  case Elementwise::name: \
+    return &binary_loop<T, name##_op>;
+    FASTNN_BINARY_OPS(FASTNN_CASE)
+#undef FASTNN_CASE
+    default:
+      return nullptr;
+  }
+}
+}  // namespace
+
+ElementwiseFn elementwise_binary(Elementwise op, Dtype dtype) {
+  return dtype == Dtype::F32 ? find<float>(op) : dtype == Dtype::F64 ? find<double>(op) : nullptr;
+}
+
+}  // namespace FASTNN_ISA
+}  // namespace fastnn
