@@ -6,6 +6,9 @@ find_package(Threads REQUIRED)
 
 set(FASTNN_KERNEL_SOURCES
   csrc/cpu/table.cpp
+  csrc/cpu/gemm.cpp
+  csrc/cpu/gemm_bf16.cpp
+  csrc/cpu/gemm_naive.cpp
   csrc/cpu/unary.cpp
   csrc/cpu/elementwise.cpp
   csrc/cpu/elementwise_compare.cpp
@@ -33,6 +36,7 @@ endif()
 list(APPEND FASTNN_RUNTIME_SOURCES csrc/runtime/os_${FASTNN_OS}.cpp)
 set(FASTNN_BINDING_SOURCES
   csrc/bindings.cpp
+  csrc/bindings_gemm.cpp
   csrc/bindings_elementwise.cpp
   csrc/strided.cpp
   csrc/bindings_optim.cpp
