@@ -6,11 +6,16 @@ find_package(Threads REQUIRED)
 
 set(FASTNN_KERNEL_SOURCES
   csrc/cpu/table.cpp
+  csrc/cpu/gemm.cpp
+  csrc/cpu/gemm_bf16.cpp
+  csrc/cpu/gemm_naive.cpp
   csrc/cpu/unary.cpp
   csrc/cpu/elementwise.cpp
   csrc/cpu/elementwise_compare.cpp
+  csrc/cpu/optim.cpp
   csrc/cpu/rng.cpp
   csrc/cpu/rng_normal.cpp
+  csrc/cpu/pool2d.cpp
 )
 set(FASTNN_RUNTIME_SOURCES
   csrc/runtime/cpu_features.cpp
@@ -31,13 +36,16 @@ endif()
 list(APPEND FASTNN_RUNTIME_SOURCES csrc/runtime/os_${FASTNN_OS}.cpp)
 set(FASTNN_BINDING_SOURCES
   csrc/bindings.cpp
+  csrc/bindings_gemm.cpp
   csrc/bindings_elementwise.cpp
   csrc/strided.cpp
+  csrc/bindings_optim.cpp
   csrc/bindings_rng.cpp
+  csrc/bindings_pool2d.cpp
 )
 
 # Where the bits of each rounding are part of the interface, multiply-adds are fused by name only.
-set_source_files_properties(csrc/cpu/rng.cpp csrc/cpu/rng_normal.cpp csrc/runtime/rng.cpp
+set_source_files_properties(csrc/cpu/optim.cpp csrc/cpu/rng.cpp csrc/cpu/rng_normal.cpp csrc/runtime/rng.cpp
                             PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
 
 # No -ffast-math, no -march=native, no LTO: see ARCHITECTURE.md, "instruction sets".
@@ -46,14 +54,15 @@ if(FASTNN_WERROR)
   list(APPEND FASTNN_COMMON_FLAGS -Werror)
 endif()
 
-set(FASTNN_ISAS baseline)
+set(isas baseline)
 set(FASTNN_FLAGS_baseline "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
-  list(APPEND FASTNN_ISAS avx2 avx512 avx512_bf16)
+  list(APPEND isas avx2 avx512 avx512_bf16)
   set(FASTNN_FLAGS_avx2 -mavx2 -mfma -mf16c)
   set(FASTNN_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512)
   set(FASTNN_FLAGS_avx512_bf16 ${FASTNN_FLAGS_avx512} -mavx512bf16)
 endif()
+set(FASTNN_ISAS "${isas}" CACHE STRING "Instruction sets to build; baseline must be among them")
 
 set(FASTNN_OBJECTS "")
 set(FASTNN_ISA_DEFS "")

@@ -17,8 +17,8 @@
 namespace fastnn {
 namespace py = pybind11;
 
-// A fresh C-contiguous, uninitialised array over a block of the caching allocator, which its base owns. Sizes must not be
-// negative. The pointer form spares a small result the vector's own allocation.
+// A fresh C-contiguous, uninitialised array over a block of the caching allocator, which its base owns. Sizes must not
+// be negative. The pointer form spares a small result the vector's own allocation.
 py::array new_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape);
 py::array new_array(const py::dtype& dtype, const py::ssize_t* shape, int ndim);
 

@@ -1,5 +1,4 @@
 #include "cuda/device.h"
-
 #include "cuda/launch.h"
 
 namespace fastnn {
@@ -28,7 +27,8 @@ int device_count() {
 Device device(int index) {
   cudaDeviceProp p;
   check(cudaGetDeviceProperties(&p, index), "device");
-  // Which machine code the driver chose is asked of the code itself: a missing architecture shows here, not in a kernel.
+  // Which machine code the driver chose is asked of the code itself: a missing architecture shows here, not in a
+  // kernel.
   int before = 0, built_for = 0;
   check(cudaGetDevice(&before), "device");
   check(cudaSetDevice(index), "device");

@@ -10,7 +10,7 @@ struct Device {
   int major, minor;  // compute capability
   int built_for;     // which of the architectures compiled in runs there: 80, 90, 100, 120
 };
-int device_count();         // throws std::runtime_error where there is no driver
+int device_count();  // throws std::runtime_error where there is no driver
 Device device(int index);
 std::vector<int> version();  // cudart's, as {major, minor}
 }  // namespace cuda

@@ -16,10 +16,10 @@
 
 namespace fastnn {
 namespace {
-constexpr uint32_t kOpen = 1u << 31;       // state: the job may be entered; the lower bits count who is inside
-constexpr uint32_t kWaiting = 1u << 30;    // state: the caller sleeps until the count is 0
+constexpr uint32_t kOpen = 1u << 31;     // state: the job may be entered; the lower bits count who is inside
+constexpr uint32_t kWaiting = 1u << 30;  // state: the caller sleeps until the count is 0
 constexpr uint32_t kInside = kWaiting - 1;
-constexpr int kSpinMicroseconds = 50;      // a training step's next kernel usually comes sooner; then the core is freed
+constexpr int kSpinMicroseconds = 50;  // a training step's next kernel usually comes sooner; then the core is freed
 
 inline void pause_cpu() {
 #if defined(__x86_64__) || defined(__i386__)
