@@ -6,11 +6,16 @@ find_package(Threads REQUIRED)
 
 set(FASTNN_KERNEL_SOURCES
   csrc/cpu/table.cpp
+  csrc/cpu/gemm.cpp
+  csrc/cpu/gemm_bf16.cpp
+  csrc/cpu/gemm_naive.cpp
   csrc/cpu/unary.cpp
   csrc/cpu/elementwise.cpp
   csrc/cpu/elementwise_compare.cpp
+  csrc/cpu/optim.cpp
   csrc/cpu/rng.cpp
   csrc/cpu/rng_normal.cpp
+  csrc/cpu/pool2d.cpp
 )
 set(FASTNN_RUNTIME_SOURCES
   csrc/runtime/cpu_features.cpp
@@ -31,13 +36,16 @@ endif()
 list(APPEND FASTNN_RUNTIME_SOURCES csrc/runtime/os_${FASTNN_OS}.cpp)
 set(FASTNN_BINDING_SOURCES
   csrc/bindings.cpp
+  csrc/bindings_gemm.cpp
   csrc/bindings_elementwise.cpp
   csrc/strided.cpp
+  csrc/bindings_optim.cpp
   csrc/bindings_rng.cpp
+  csrc/bindings_pool2d.cpp
 )
 
 # Where the bits of each rounding are part of the interface, multiply-adds are fused by name only.
-set_source_files_properties(csrc/cpu/rng.cpp csrc/cpu/rng_normal.cpp csrc/runtime/rng.cpp
+set_source_files_properties(csrc/cpu/optim.cpp csrc/cpu/rng.cpp csrc/cpu/rng_normal.cpp csrc/runtime/rng.cpp
                             PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
 
 # No -ffast-math, no -march=native, no LTO: see ARCHITECTURE.md, "instruction sets".

@@ -209,5 +209,8 @@ PYBIND11_MODULE(_cpu, m) {
       },
       py::arg("n"), py::arg("spins") = 0, "Which thread ran each of n chunks; -2 where a nested call ran elsewhere.");
   m.def("set_num_threads", &set_num_threads, py::arg("n"));
+  bind_optim(m);
+  bind_gemm(m);
   bind_rng(m);
+  bind_pool2d(m);
 }

@@ -78,6 +78,37 @@ using ElementwiseFn = void (*)(int64_t n, void* out, const void* a, const void* 
 // ---- softmax, cross_entropy ----
 
 // ---- optim ----
+// A run of one parameter's elements with its gradient and the optimizer's state.
+struct OptimChunk {
+  void* param;
+  const void* grad;
+  void* state[3];
+  int64_t n;
+};
+// Task i of the parallel region is the chunks [task_begin[i], task_begin[i + 1]): cut by the parameters' sizes alone.
+struct OptimWork {
+  const OptimChunk* chunks;
+  const int64_t* task_begin;
+  int64_t tasks;
+};
+struct SgdArgs {
+  double lr, momentum, dampening, weight_decay;
+  bool has_buffers, nesterov, maximize, first_step;  // state: momentum buffer
+};
+struct AdamArgs {
+  double step_size, beta1, beta2, root_correction, eps;
+  double weight_decay, shrink;  // added to the gradient (Adam), factor of the parameter (AdamW; 1 else)
+  bool amsgrad, maximize;       // state: mean, mean square, its maximum
+};
+struct AdagradArgs {
+  double lr, weight_decay, eps;
+  bool maximize;  // state: sum of squares
+};
+struct RmsPropArgs {
+  double lr, alpha, eps, weight_decay, momentum;
+  bool centered, has_buffers, maximize;  // state: mean square, mean, momentum buffer
+};
+enum class NormKind { One, Two, Inf };
 
 #pragma GCC visibility push(hidden)
 struct Kernels {

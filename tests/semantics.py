@@ -60,7 +60,7 @@ def evaluate(T, function):
         warnings.simplefilter("ignore")
         try:
             return plain(T, function(T))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - every kind is an answer
             return ("unexpected", type(error).__name__, str(error))
 
 
@@ -74,8 +74,9 @@ def difference(theirs, ours, path="") -> str:
 
 
 def main() -> int:
-    import fastnn
     import torch
+
+    import fastnn
 
     wrong = 0
     for name, function in FACTS.items():

@@ -2,10 +2,11 @@
 
 import functools
 
-import fastnn
 import pytest
 import torch
 from semantics import FACTS, difference, evaluate, same
+
+import fastnn
 
 
 @functools.cache

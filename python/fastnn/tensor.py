@@ -438,7 +438,14 @@ class Tensor:
     def __repr__(self, *, tensor_contents=None):
         from ._tensor_str import tensor_str
 
-        return tensor_str(self)
+        fn = self._fn
+        return tensor_str(
+            self._a,
+            dtype_name=self.dtype.name,
+            default_dtype=dt.get_default_dtype().name,
+            grad_fn_name=None if fn is None or fn.leaf else _tape.backward_name(fn),
+            requires_grad=fn is not None,
+        )
 
     def __reduce_ex__(self, protocol):
         if self._fn is not None and not self._fn.leaf:

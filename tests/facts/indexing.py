@@ -331,7 +331,7 @@ def one_hot(T):
 @fact
 def iteration(T):
     x = T.arange(6).reshape(3, 2)
-    a, b, c = x
+    a, _, c = x
     return (
         list(x),
         a,
@@ -345,7 +345,7 @@ def iteration(T):
 @fact
 def membership(T):
     x = T.tensor([1, 2, 3])
-    return 2 in x, 5 in x, 2.0 in x, T.tensor(3) in x, float("nan") in T.tensor([float("nan")])
+    return 2 in x, 5 in x, 2.0 in x, T.tensor(3) in x, float("nan") in T.tensor([float("nan")])  # noqa: PLW0177
 
 
 @fact

@@ -1,9 +1,10 @@
 """Printed text, character for character torch's."""
 
-import fastnn
 import numpy as np
 import pytest
 import torch
+
+import fastnn
 from fastnn import _tensor_str as ours
 
 DTYPES = ["float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool"]

@@ -95,7 +95,10 @@ def getitem(input, index):
     else:
         r = wrap(a)
     if input._fn is not None and grad_mode.enabled:
-        record(r, index_rule, (input._fn,), (x.shape, key if basic or len(key) > 1 else key[0], basic or _unique(key)), ())
+        if basic:
+            record(r, _basic_rule(key), (input._fn,), (x.shape, key, True), ())
+        else:
+            record(r, index_rule, (input._fn,), (x.shape, key if len(key) > 1 else key[0], _unique(key)), ())
     return r
 
 
@@ -113,6 +116,34 @@ def _unique(key):
 def index_rule(k, dy, saved, needs):
     shape, key, unique = saved
     return (k.index_put_zeros(dy, shape, key, unique),)
+
+
+def select_rule(k, dy, saved, needs):
+    return index_rule(k, dy, saved, needs)
+
+
+def slice_rule(k, dy, saved, needs):
+    return index_rule(k, dy, saved, needs)
+
+
+def unsqueeze_rule(k, dy, saved, needs):
+    return index_rule(k, dy, saved, needs)
+
+
+def alias_rule(k, dy, saved, needs):
+    return index_rule(k, dy, saved, needs)
+
+
+def _basic_rule(key):
+    """Rules that differ in name alone: torch prints a basic index's grad_fn by its last part."""
+    for i in reversed(key):
+        if i is None:
+            return unsqueeze_rule
+        if i.__class__ is int:
+            return select_rule
+        if i.__class__ is slice and i != slice(None):
+            return slice_rule
+    return alias_rule
 
 
 def index_put_zeros(dy, shape, index, unique):
