@@ -10,8 +10,11 @@ The shapes on the way are worked out from the layers' arithmetic (`_output_shape
 """
 
 import math
+import os
 import sys
 from typing import NamedTuple
+
+_HERE = os.path.dirname(__file__)  # the frames of calls between a model and its layers
 
 
 class _Misfit(NamedTuple):
@@ -101,8 +104,7 @@ def _first_shape(args):
 def _root_name(module) -> str:
     """The variable that the caller of the model has it under ("net"), else the class's name."""
     frame = sys._getframe(1)
-    here = ("_explain.py", "module.py", "container.py")
-    while frame is not None and frame.f_code.co_filename.endswith(here):
+    while frame is not None and os.path.dirname(frame.f_code.co_filename) == _HERE:
         frame = frame.f_back
     if frame is not None:
         for names in (frame.f_locals, frame.f_globals):
