@@ -65,7 +65,7 @@ def annotate(module, args, error) -> None:
 
 def _describe(root, path, trace, input_shape) -> str:
     misfit = trace.misfit
-    expected, got, tail = str(misfit.expected), str(misfit.got), ""
+    expected, got, tail = f"{misfit.expected} {misfit.what}", str(misfit.got), ""
     inner_is_root = root is trace.module
     if not inner_is_root and input_shape is not None and misfit.what == "input features":
         before, fits = _image_story(root, trace, input_shape)
@@ -76,7 +76,7 @@ def _describe(root, path, trace, input_shape) -> str:
                 tail = f", the layer fits {_times(fits[0])}"
     if not tail and misfit.fix:
         tail = f"; {misfit.fix}"
-    text = f"{path} ({type(trace.module).__name__}): expects {expected} {misfit.what}, got {got}"
+    text = f"{path} ({type(trace.module).__name__}): expects {expected}, got {got}"
     shown = trace.shape if inner_is_root else input_shape
     if shown is not None:
         text += f"; the input was {_times(shown[1:] if len(shown) > 1 else shown)}"
