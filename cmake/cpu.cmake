@@ -7,6 +7,8 @@ find_package(Threads REQUIRED)
 set(FASTNN_KERNEL_SOURCES
   csrc/cpu/table.cpp
   csrc/cpu/gemm.cpp
+  csrc/cpu/gemm_f32.cpp
+  csrc/cpu/gemm_f64.cpp
   csrc/cpu/gemm_bf16.cpp
   csrc/cpu/gemm_naive.cpp
   csrc/cpu/unary.cpp
