@@ -9,6 +9,9 @@ set(FASTNN_KERNEL_SOURCES
   csrc/cpu/unary.cpp
   csrc/cpu/elementwise.cpp
   csrc/cpu/elementwise_compare.cpp
+  csrc/cpu/reduce.cpp
+  csrc/cpu/softmax.cpp
+  csrc/cpu/cross_entropy.cpp
 )
 set(FASTNN_RUNTIME_SOURCES
   csrc/runtime/cpu_features.cpp
@@ -29,6 +32,9 @@ set(FASTNN_BINDING_SOURCES
   csrc/bindings.cpp
   csrc/bindings_elementwise.cpp
   csrc/strided.cpp
+  csrc/bindings_reduce.cpp
+  csrc/bindings_softmax.cpp
+  csrc/reduce_driver.cpp
 )
 
 # No -ffast-math, no -march=native, no LTO: see ARCHITECTURE.md, "instruction sets".

@@ -173,6 +173,8 @@ PYBIND11_MODULE(_cpu, m) {
   m.add_object("empty", py::reinterpret_steal<py::object>(PyCFunction_NewEx(&empty_def, nullptr, m.attr("__name__").ptr())));
 
   bind_elementwise(m);
+  bind_reduce(m);
+  bind_softmax(m);
 
   // For tests.
   m.def("_fail_allocation", &fail_allocation, py::arg("n"), "The n-th allocation from now fails, once; 0: none.");
