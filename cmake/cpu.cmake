@@ -6,17 +6,26 @@ find_package(Threads REQUIRED)
 
 set(FASTNN_KERNEL_SOURCES
   csrc/cpu/table.cpp
+  csrc/cpu/gemm.cpp
+  csrc/cpu/gemm_bf16.cpp
+  csrc/cpu/gemm_naive.cpp
   csrc/cpu/unary.cpp
   csrc/cpu/elementwise.cpp
   csrc/cpu/elementwise_compare.cpp
   csrc/cpu/reduce.cpp
   csrc/cpu/softmax.cpp
   csrc/cpu/cross_entropy.cpp
+  csrc/cpu/optim.cpp
+  csrc/cpu/rng.cpp
+  csrc/cpu/rng_normal.cpp
+  csrc/cpu/pool2d.cpp
 )
 set(FASTNN_RUNTIME_SOURCES
   csrc/runtime/cpu_features.cpp
   csrc/runtime/thread_pool.cpp
   csrc/runtime/allocator.cpp
+  csrc/runtime/counters.cpp
+  csrc/runtime/rng.cpp
   csrc/dispatch.cpp
 )
 # FASTNN_OS=generic builds on Linux what other systems get.
@@ -30,12 +39,20 @@ endif()
 list(APPEND FASTNN_RUNTIME_SOURCES csrc/runtime/os_${FASTNN_OS}.cpp)
 set(FASTNN_BINDING_SOURCES
   csrc/bindings.cpp
+  csrc/bindings_gemm.cpp
   csrc/bindings_elementwise.cpp
   csrc/strided.cpp
   csrc/bindings_reduce.cpp
   csrc/bindings_softmax.cpp
   csrc/reduce_driver.cpp
+  csrc/bindings_optim.cpp
+  csrc/bindings_rng.cpp
+  csrc/bindings_pool2d.cpp
 )
+
+# Where the bits of each rounding are part of the interface, multiply-adds are fused by name only.
+set_source_files_properties(csrc/cpu/optim.cpp csrc/cpu/rng.cpp csrc/cpu/rng_normal.cpp csrc/runtime/rng.cpp
+                            PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
 
 # No -ffast-math, no -march=native, no LTO: see ARCHITECTURE.md, "instruction sets".
 set(FASTNN_COMMON_FLAGS -O3 -fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-psabi)
@@ -43,14 +60,15 @@ if(FASTNN_WERROR)
   list(APPEND FASTNN_COMMON_FLAGS -Werror)
 endif()
 
-set(FASTNN_ISAS baseline)
+set(isas baseline)
 set(FASTNN_FLAGS_baseline "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
-  list(APPEND FASTNN_ISAS avx2 avx512 avx512_bf16)
+  list(APPEND isas avx2 avx512 avx512_bf16)
   set(FASTNN_FLAGS_avx2 -mavx2 -mfma -mf16c)
   set(FASTNN_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512)
   set(FASTNN_FLAGS_avx512_bf16 ${FASTNN_FLAGS_avx512} -mavx512bf16)
 endif()
+set(FASTNN_ISAS "${isas}" CACHE STRING "Instruction sets to build; baseline must be among them")
 
 set(FASTNN_OBJECTS "")
 set(FASTNN_ISA_DEFS "")
@@ -61,6 +79,8 @@ foreach(isa IN LISTS FASTNN_ISAS)
   target_compile_options(fastnn_${isa} PRIVATE ${FASTNN_COMMON_FLAGS} -fno-exceptions ${FASTNN_FLAGS_${isa}})
   list(APPEND FASTNN_OBJECTS $<TARGET_OBJECTS:fastnn_${isa}>)
   list(APPEND FASTNN_ISA_DEFS FASTNN_HAVE_${isa}=1)
+  file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/objects_${isa}.txt
+       CONTENT "$<JOIN:$<TARGET_OBJECTS:fastnn_${isa}>,\n>\n")
 endforeach()
 
 pybind11_add_module(_cpu MODULE NO_EXTRAS ${FASTNN_BINDING_SOURCES} ${FASTNN_RUNTIME_SOURCES} ${FASTNN_OBJECTS})
@@ -68,6 +88,26 @@ target_include_directories(_cpu PRIVATE csrc)
 target_compile_definitions(_cpu PRIVATE ${FASTNN_ISA_DEFS} FASTNN_COMPILER="${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")
 target_compile_options(_cpu PRIVATE ${FASTNN_COMMON_FLAGS})
 target_link_libraries(_cpu PRIVATE Threads::Threads)
+# Not a test that can be forgotten but a step of the build: see the script.
+if(CMAKE_NM)
+  foreach(isa IN LISTS FASTNN_ISAS)
+    add_custom_command(TARGET _cpu PRE_LINK VERBATIM
+      COMMAND ${CMAKE_COMMAND} -DNM=${CMAKE_NM} -DISA=${isa} -DLIST=${CMAKE_CURRENT_BINARY_DIR}/objects_${isa}.txt
+              -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/check_objects.cmake)
+  endforeach()
+endif()
+# The C++ library goes into the module where a static one is installed: one wheel then serves systems with an older one.
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  include(CheckCXXSourceCompiles)
+  set(CMAKE_REQUIRED_LINK_OPTIONS -static-libstdc++)
+  check_cxx_source_compiles("#include <string>\nint main(int n, char** v) { return std::string(v[0]).size() == 7u + n; }"
+                            FASTNN_STATIC_LIBSTDCXX)
+  unset(CMAKE_REQUIRED_LINK_OPTIONS)
+  if(FASTNN_STATIC_LIBSTDCXX)
+    target_link_options(_cpu PRIVATE -static-libstdc++)
+  endif()
+  target_link_options(_cpu PRIVATE -Wl,--gc-sections -Wl,--version-script=${CMAKE_CURRENT_SOURCE_DIR}/cmake/exports.map)
+endif()
 if(CMAKE_STRIP AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
   add_custom_command(TARGET _cpu POST_BUILD COMMAND ${CMAKE_STRIP} -x $<TARGET_FILE:_cpu>)
 endif()

@@ -8,7 +8,7 @@ namespace {
 
 // The base of a result: owns its block. A type of its own, because a capsule costs twice as much to make and free.
 struct Block {
-  PyObject_HEAD
+  PyObject ob_base;
   void* memory;
 };
 
@@ -59,8 +59,9 @@ PyObject* make_array(PyObject* descr, size_t itemsize, int ndim, const py::ssize
   }
   block->memory = memory;
   Py_INCREF(descr);  // stolen by the next call, also when it fails
-  PyObject* array = api.PyArray_NewFromDescr_(api.PyArray_Type_, descr, ndim, reinterpret_cast<const Py_intptr_t*>(shape),
-                                              nullptr, memory, py::detail::npy_api::NPY_ARRAY_WRITEABLE_, nullptr);
+  PyObject* array =
+      api.PyArray_NewFromDescr_(api.PyArray_Type_, descr, ndim, reinterpret_cast<const Py_intptr_t*>(shape), nullptr,
+                                memory, py::detail::npy_api::NPY_ARRAY_WRITEABLE_, nullptr);
   if (!array) {
     Py_DECREF(block);
     return nullptr;
@@ -102,8 +103,9 @@ PyObject* empty(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
   }
   if (ndim < 0) ndim = 1;
   try {
-    py::dtype dtype = py::isinstance<py::dtype>(args[1]) ? py::reinterpret_borrow<py::dtype>(args[1])
-                                                         : py::dtype::from_args(py::reinterpret_borrow<py::object>(args[1]));
+    py::dtype dtype = py::isinstance<py::dtype>(args[1])
+                          ? py::reinterpret_borrow<py::dtype>(args[1])
+                          : py::dtype::from_args(py::reinterpret_borrow<py::object>(args[1]));
     if (dtype.flags() & 0x01) {  // NPY_ITEM_REFCOUNT: fresh memory would be read as pointers
       PyErr_SetString(PyExc_TypeError, "empty: dtype holds Python objects");
       return nullptr;
@@ -114,8 +116,9 @@ PyObject* empty(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
     return nullptr;
   }
 }
-PyMethodDef empty_def = {"empty", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&empty)), METH_FASTCALL,
-                         "empty(shape, dtype, /): an uninitialised C-contiguous array over the caching allocator."};
+PyMethodDef empty_def = {
+    "empty", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&empty)), METH_FASTCALL,
+    "empty($module, shape, dtype, /)\n--\n\nAn uninitialised C-contiguous array over the caching allocator."};
 
 }  // namespace
 
@@ -170,16 +173,27 @@ PYBIND11_MODULE(_cpu, m) {
       "Bytes in use, cached and in use at most so far; allocations, and how many of them the cache served.");
   m.def("empty_cache", &empty_cache, py::call_guard<py::gil_scoped_release>(),
         "Give cached memory back to the system.");
-  m.add_object("empty", py::reinterpret_steal<py::object>(PyCFunction_NewEx(&empty_def, nullptr, m.attr("__name__").ptr())));
+  m.add_object("empty",
+               py::reinterpret_steal<py::object>(PyCFunction_NewEx(&empty_def, m.ptr(), m.attr("__name__").ptr())));
+  m.def(
+      "counters",
+      [] {
+        py::dict d;
+        for (const Counter* c = Counter::first(); c; c = c->next()) d[c->name()] = c->count();
+        return d;
+      },
+      "How often each kernel variant has run.");
 
   bind_elementwise(m);
   bind_reduce(m);
   bind_softmax(m);
 
   // For tests.
+  m.def("_os", &os::name, "Which of the runtime/os_*.cpp this is.");
   m.def("_fail_allocation", &fail_allocation, py::arg("n"), "The n-th allocation from now fails, once; 0: none.");
-  m.def("_cpu_quota", [](const std::string& root) { return os::cpu_quota(root.c_str()); }, py::arg("root"),
-        "Processors allowed by the control group whose files lie under root; 0: unlimited.");
+  m.def(
+      "_cpu_quota", [](const std::string& root) { return os::cpu_quota(root.c_str()); }, py::arg("root"),
+      "Processors allowed by the control group whose files lie under root; 0: unlimited.");
   m.def(
       "_parallel_indices",
       [](py::ssize_t n, py::ssize_t spins) {
@@ -196,4 +210,9 @@ PYBIND11_MODULE(_cpu, m) {
         return who;
       },
       py::arg("n"), py::arg("spins") = 0, "Which thread ran each of n chunks; -2 where a nested call ran elsewhere.");
+  m.def("set_num_threads", &set_num_threads, py::arg("n"));
+  bind_optim(m);
+  bind_gemm(m);
+  bind_rng(m);
+  bind_pool2d(m);
 }

@@ -11,13 +11,14 @@
 #include "dispatch.h"
 #include "kernels.h"
 #include "runtime/allocator.h"
+#include "runtime/counters.h"
 #include "runtime/thread_pool.h"
 
 namespace fastnn {
 namespace py = pybind11;
 
-// A fresh C-contiguous, uninitialised array over a block of the caching allocator, which its base owns. Sizes must not be
-// negative. The pointer form spares a small result the vector's own allocation.
+// A fresh C-contiguous, uninitialised array over a block of the caching allocator, which its base owns. Sizes must not
+// be negative. The pointer form spares a small result the vector's own allocation.
 py::array new_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape);
 py::array new_array(const py::dtype& dtype, const py::ssize_t* shape, int ndim);
 

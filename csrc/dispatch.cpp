@@ -17,10 +17,13 @@ std::vector<Row> rows() {
   std::vector<Row> r;
   r.push_back({&baseline::table, true});
 #ifdef FASTNN_HAVE_avx2
-  const CpuFeatures& f = cpu_features();
-  r.push_back({&avx2::table, f.avx2});
-  r.push_back({&avx512::table, f.avx512});
-  r.push_back({&avx512_bf16::table, f.avx512_bf16});
+  r.push_back({&avx2::table, cpu_features().avx2});
+#endif
+#ifdef FASTNN_HAVE_avx512
+  r.push_back({&avx512::table, cpu_features().avx512});
+#endif
+#ifdef FASTNN_HAVE_avx512_bf16
+  r.push_back({&avx512_bf16::table, cpu_features().avx512_bf16});
 #endif
   return r;
 }
@@ -30,7 +33,7 @@ const Kernels* find(const std::string& name) {
   for (const Row& r : rows()) {
     if (name == r.table->isa) {
       if (r.supported) return r.table;
-      throw std::invalid_argument("FASTNN_ISA: this CPU or system does not support '" + name + "'");
+      throw std::invalid_argument("FASTNN_ISA: this CPU or its system does not support '" + name + "'");
     }
     known += std::string(known.empty() ? "" : ", ") + r.table->isa;
   }

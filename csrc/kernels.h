@@ -39,6 +39,16 @@ struct GemmArgs {
 // ---- conv2d ----
 
 // ---- pool2d ----
+// x [planes, H, W] -> y [planes, P, Q] with windows of R x S taps. P and Q are given (the binding applies torch's rule);
+// every window has at least one tap inside the image. Indices are bytes (the tap's number r*S + s) for at most 256 taps,
+// else int64 (h*W + w): see max_pool2d_compact.
+struct Pool2dShape {
+  int64_t planes, H, W, P, Q, R, S;
+  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+  int64_t divisor_override;  // average only; 0: none
+  bool count_include_pad;    // average only
+};
+inline bool max_pool2d_compact(const Pool2dShape& s) { return s.R <= 256 && s.S <= 256 && s.R * s.S <= 256; }
 
 // ---- elementwise ----
 // The ops, each X(name): out = f(a), f(a, b) or f(a, b, c), all of one dtype, except that comparisons and tests give
@@ -122,6 +132,37 @@ struct CrossEntropyArgs {
 };
 
 // ---- optim ----
+// A run of one parameter's elements with its gradient and the optimizer's state.
+struct OptimChunk {
+  void* param;
+  const void* grad;
+  void* state[3];
+  int64_t n;
+};
+// Task i of the parallel region is the chunks [task_begin[i], task_begin[i + 1]): cut by the parameters' sizes alone.
+struct OptimWork {
+  const OptimChunk* chunks;
+  const int64_t* task_begin;
+  int64_t tasks;
+};
+struct SgdArgs {
+  double lr, momentum, dampening, weight_decay;
+  bool has_buffers, nesterov, maximize, first_step;  // state: momentum buffer
+};
+struct AdamArgs {
+  double step_size, beta1, beta2, root_correction, eps;
+  double weight_decay, shrink;  // added to the gradient (Adam), factor of the parameter (AdamW; 1 else)
+  bool amsgrad, maximize;       // state: mean, mean square, its maximum
+};
+struct AdagradArgs {
+  double lr, weight_decay, eps;
+  bool maximize;  // state: sum of squares
+};
+struct RmsPropArgs {
+  double lr, alpha, eps, weight_decay, momentum;
+  bool centered, has_buffers, maximize;  // state: mean square, mean, momentum buffer
+};
+enum class NormKind { One, Two, Inf };
 
 #pragma GCC visibility push(hidden)
 struct Kernels {

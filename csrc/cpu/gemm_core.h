@@ -50,6 +50,14 @@ FASTNN_INLINE int64_t a_panel_size(int64_t kc) {
   return round_up(GemmTile<T>::kMr * row_panel_stride<T>(kc), 64 / sizeof(T));
 }
 
+// What a product of elements T is accumulated in (bf16 pairs: floats; see gemm_bf16.cpp).
+template <class T>
+struct Accumulator {
+  using type = T;
+};
+template <class T>
+using Acc = Vec<typename Accumulator<T>::type>;
+
 // A[i, k] at p[i * rs + k * ks].
 template <class T>
 struct DirectA {
@@ -137,14 +145,13 @@ struct RowMajorStore {
 // `tail` elements that may be read.
 template <class T, int R, int NV, bool TAIL>
 FASTNN_INLINE void micro_kernel(int64_t kc, const T* a, int64_t ars, int64_t aks, const T* b, int64_t bks, int tail,
-                                Vec<T> (&acc)[R][NV]) {
+                                Acc<T> (&acc)[R][NV]) {
   constexpr int W = Vec<T>::size;
   unroll<R>([&](auto r) __attribute__((always_inline)) {
-    unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v] = Vec<T>::zero(); });
+    unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v] = Acc<T>::zero(); });
   });
   const T* a3 = a + 3 * ars;  // rows 3, 4, 5: addresses stay base + {0, 1, 2} * stride
-#pragma GCC unroll 4
-  for (int64_t k = 0; k < kc; k++) {
+  auto step = [&]() __attribute__((always_inline)) {
     Vec<T> bv[NV];
     unroll<NV>([&](auto v) __attribute__((always_inline)) {
       bv[v] = TAIL && v == NV - 1 ? Vec<T>::load(b + v * W, tail) : Vec<T>::load(b + v * W);
@@ -156,7 +163,12 @@ FASTNN_INLINE void micro_kernel(int64_t kc, const T* a, int64_t ars, int64_t aks
     a += aks;
     a3 += aks;
     b += bks;
+  };
+  int64_t k = 0;
+  if (R == GemmTile<T>::kMr) {
+    for (; k + 4 <= kc; k += 4) unroll<4>([&](auto) __attribute__((always_inline)) { step(); });
   }
+  for (; k < kc; k++) step();
 }
 
 // Where one K block of A is: panel p (kMr rows) starts at p * panel.
@@ -175,7 +187,7 @@ __attribute__((noinline)) void strip(int64_t i0, int64_t i1, int64_t kc, const A
   const T* a = as.p + i0 / MR * as.panel;
   int64_t i = i0;
   auto rows = [&](auto r) __attribute__((always_inline)) {
-    Vec<T> acc[decltype(r)::value][NV];
+    Acc<T> acc[decltype(r)::value][NV];
     micro_kernel<T, decltype(r)::value, NV, TAIL>(kc, a, as.rs, as.ks, b, bks, tail, acc);
     store.tile(acc, i_base + i, j, cols, first, last);
   };

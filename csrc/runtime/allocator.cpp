@@ -21,7 +21,7 @@ constexpr int kSmallClasses = 16;
 constexpr int kStepsPerDoubling = 8;
 constexpr int kLargestLog2 = 46;  // 64 TiB
 constexpr int kClasses = kSmallClasses + (kLargestLog2 - 10) * kStepsPerDoubling;
-constexpr size_t kHeader = 64;            // in front of every block, so that the block itself is aligned
+constexpr size_t kHeader = 64;              // in front of every block, so that the block itself is aligned
 constexpr size_t kLarge = size_t{2} << 20;  // from here on: own pages, huge ones where the system has them
 constexpr size_t kPage = 4096;
 
@@ -43,8 +43,8 @@ size_t class_bytes(int c) {
 }
 
 struct Header {
-  Header* next;  // in the free list
-  void* base;    // what malloc or the system gave
+  Header* next;   // in the free list
+  void* base;     // what malloc or the system gave
   size_t mapped;  // bytes at base when they are pages of our own, else 0
   int size_class;
   uint32_t magic;

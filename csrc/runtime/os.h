@@ -1,5 +1,5 @@
-// What the operating system provides, and nothing else does: one small file per system (os_linux.cpp), and a generic one
-// (os_generic.cpp: standard C++ only) that passes the same tests. CMake picks one.
+// What the operating system provides, and nothing else does: one small file per system (os_linux.cpp), and a generic
+// one (os_generic.cpp: standard C++ only) that passes the same tests. CMake picks one.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -7,6 +7,8 @@
 
 namespace fastnn {
 namespace os {
+
+const char* name();  // "linux", "generic"
 
 int usable_cpus();  // processors that this process may run on (its affinity), at least 1
 

@@ -23,6 +23,8 @@ Sleepers& sleepers() {
 constexpr size_t kAlign = size_t{2} << 20;
 }  // namespace
 
+const char* name() { return "generic"; }
+
 int usable_cpus() {
   unsigned n = std::thread::hardware_concurrency();
   return n ? static_cast<int>(n) : 1;
@@ -38,7 +40,9 @@ void wait_while(std::atomic<uint32_t>* word, uint32_t value) {
 
 void wake(std::atomic<uint32_t>*, int) {
   Sleepers& s = sleepers();
-  { std::lock_guard<std::mutex> lock(s.mutex); }  // a sleeper between its check and its sleep is waited for
+  {
+    std::lock_guard<std::mutex> lock(s.mutex);
+  }  // a sleeper between its check and its sleep is waited for
   s.changed.notify_all();
 }
 

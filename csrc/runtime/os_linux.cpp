@@ -66,6 +66,8 @@ void for_each_group(const std::string& root, const char* controller, V1 v1, V2 v
 }
 }  // namespace
 
+const char* name() { return "linux"; }
+
 int usable_cpus() {
   for (size_t cpus = 1024; cpus <= (size_t{1} << 18); cpus *= 4) {  // the kernel refuses a mask shorter than its own
     cpu_set_t* set = CPU_ALLOC(cpus);

@@ -1,0 +1,286 @@
+// The optimizers' updates: one pass over all parameters in one parallel region. The arithmetic and its order are those
+// of torch's single-tensor rules; contraction is off for this file and multiply-adds are fused by name, as torch's are.
+#include "kernels.h"
+#include "runtime/thread_pool.h"
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+// Fused where the instruction exists; elsewhere a library call per element would cost more than the whole update.
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+inline double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+#else
+template <class T>
+inline T fma(T a, T b, T c) {
+  return a * b + c;
+}
+#endif
+inline float root(float x) { return __builtin_sqrtf(x); }
+inline double root(double x) { return __builtin_sqrt(x); }
+
+// f(chunk) for every chunk, a task at a time.
+template <class F>
+inline void for_chunks(const OptimWork& work, const F& f) {
+  parallel_for(work.tasks, [&](int64_t i, int) {
+    for (int64_t c = work.task_begin[i]; c < work.task_begin[i + 1]; ++c) f(work.chunks[c]);
+  });
+}
+
+// The gradient that is descended. The two options are template arguments: the loops stay free of branches.
+template <bool kDecay, bool kMaximize, class T>
+inline T effective(T p, T g, T decay) {
+  if (kMaximize) g = -g;
+  return kDecay ? fma(p, decay, g) : g;
+}
+
+// weight of g in m; from the nearer end, as torch's lerp.
+template <bool kNear, class T>
+inline T lerp(T m, T g, T weight) {
+  return kNear ? fma(weight, g - m, m) : fma(weight - 1, g - m, g);
+}
+
+// Calls f.template operator()<kDecay, kMaximize>().
+template <class F>
+inline void with_flags(bool decay, bool maximize, const F& f) {
+  if (decay)
+    maximize ? f.template run<true, true>() : f.template run<true, false>();
+  else
+    maximize ? f.template run<false, true>() : f.template run<false, false>();
+}
+
+template <class T>
+struct Sgd {
+  const OptimWork& work;
+  const SgdArgs& a;
+
+  // kMode 0: no momentum, 1: first step (the buffer is filled), 2: later steps.
+  template <bool kDecay, bool kMaximize, int kMode, bool kNesterov>
+  void chunk(const OptimChunk& c) const {
+    T* __restrict p = static_cast<T*>(c.param);
+    const T* __restrict grad = static_cast<const T*>(c.grad);
+    T* __restrict buf = static_cast<T*>(c.state[0]);
+    const T minus_lr = static_cast<T>(-a.lr), momentum = static_cast<T>(a.momentum),
+            share = static_cast<T>(1 - a.dampening), decay = static_cast<T>(a.weight_decay);
+    for (int64_t i = 0; i < c.n; ++i) {
+      T g = effective<kDecay, kMaximize>(p[i], grad[i], decay);
+      if (kMode) {
+        T b = kMode == 1 ? g : fma(share, g, buf[i] * momentum);
+        buf[i] = b;
+        g = kNesterov ? fma(momentum, b, g) : b;
+      }
+      p[i] = fma(minus_lr, g, p[i]);
+    }
+  }
+  template <bool kDecay, bool kMaximize, int kMode, bool kNesterov>
+  void all() const {
+    for_chunks(work, [&](const OptimChunk& c) { chunk<kDecay, kMaximize, kMode, kNesterov>(c); });
+  }
+  template <bool kDecay, bool kMaximize>
+  void run() const {
+    if (!a.has_buffers) return all<kDecay, kMaximize, 0, false>();
+    if (a.first_step)
+      a.nesterov ? all<kDecay, kMaximize, 1, true>() : all<kDecay, kMaximize, 1, false>();
+    else
+      a.nesterov ? all<kDecay, kMaximize, 2, true>() : all<kDecay, kMaximize, 2, false>();
+  }
+};
+
+template <class T>
+struct Adam {
+  const OptimWork& work;
+  const AdamArgs& a;
+
+  template <bool kDecay, bool kMaximize, bool kAmsgrad, bool kNear>
+  void chunk(const OptimChunk& c) const {
+    T* __restrict p = static_cast<T*>(c.param);
+    const T* __restrict grad = static_cast<const T*>(c.grad);
+    T* __restrict m = static_cast<T*>(c.state[0]);
+    T* __restrict v = static_cast<T*>(c.state[1]);
+    T* __restrict peak = static_cast<T*>(c.state[2]);
+    const T decay = static_cast<T>(a.weight_decay), shrink = static_cast<T>(a.shrink),
+            weight = static_cast<T>(1 - a.beta1), beta2 = static_cast<T>(a.beta2),
+            share = static_cast<T>(1 - a.beta2), correction = static_cast<T>(a.root_correction),
+            eps = static_cast<T>(a.eps), minus_step = static_cast<T>(-a.step_size);
+    for (int64_t i = 0; i < c.n; ++i) {
+      T x = p[i] * shrink;  // 1 but for AdamW
+      T g = effective<kDecay, kMaximize>(x, grad[i], decay);
+      T mean = lerp<kNear>(m[i], g, weight);
+      T square = fma(share * g, g, v[i] * beta2);
+      m[i] = mean;
+      v[i] = square;
+      if (kAmsgrad) {
+        T q = peak[i];
+        square = square > q || square != square ? square : q;  // a NaN stays, as in torch.maximum
+        peak[i] = square;
+      }
+      p[i] = x + minus_step * mean / (root(square) / correction + eps);
+    }
+  }
+  template <bool kDecay, bool kMaximize, bool kAmsgrad, bool kNear>
+  void all() const {
+    for_chunks(work, [&](const OptimChunk& c) { chunk<kDecay, kMaximize, kAmsgrad, kNear>(c); });
+  }
+  template <bool kDecay, bool kMaximize>
+  void run() const {
+    bool near = 1 - a.beta1 < 0.5;
+    if (a.amsgrad)
+      near ? all<kDecay, kMaximize, true, true>() : all<kDecay, kMaximize, true, false>();
+    else
+      near ? all<kDecay, kMaximize, false, true>() : all<kDecay, kMaximize, false, false>();
+  }
+};
+
+template <class T>
+struct Adagrad {
+  const OptimWork& work;
+  const AdagradArgs& a;
+
+  template <bool kDecay, bool kMaximize>
+  void run() const {
+    for_chunks(work, [&](const OptimChunk& c) {
+      T* __restrict p = static_cast<T*>(c.param);
+      const T* __restrict grad = static_cast<const T*>(c.grad);
+      T* __restrict sum = static_cast<T*>(c.state[0]);
+      const T decay = static_cast<T>(a.weight_decay), eps = static_cast<T>(a.eps), minus_lr = static_cast<T>(-a.lr);
+      for (int64_t i = 0; i < c.n; ++i) {
+        T g = effective<kDecay, kMaximize>(p[i], grad[i], decay);
+        T s = fma(g, g, sum[i]);
+        sum[i] = s;
+        p[i] += minus_lr * g / (root(s) + eps);
+      }
+    });
+  }
+};
+
+template <class T>
+struct RmsProp {
+  const OptimWork& work;
+  const RmsPropArgs& a;
+
+  template <bool kDecay, bool kMaximize, bool kCentered, bool kMomentum>
+  void chunk(const OptimChunk& c) const {
+    T* __restrict p = static_cast<T*>(c.param);
+    const T* __restrict grad = static_cast<const T*>(c.grad);
+    T* __restrict square = static_cast<T*>(c.state[0]);
+    T* __restrict mean = static_cast<T*>(c.state[1]);
+    T* __restrict buf = static_cast<T*>(c.state[2]);
+    const T decay = static_cast<T>(a.weight_decay), alpha = static_cast<T>(a.alpha),
+            share = static_cast<T>(1 - a.alpha), eps = static_cast<T>(a.eps), minus_lr = static_cast<T>(-a.lr),
+            momentum = static_cast<T>(a.momentum);
+    const bool near = 1 - a.alpha < 0.5;
+    for (int64_t i = 0; i < c.n; ++i) {
+      T g = effective<kDecay, kMaximize>(p[i], grad[i], decay);
+      T s = fma(share * g, g, square[i] * alpha);
+      square[i] = s;
+      if (kCentered) {
+        T m = near ? lerp<true>(mean[i], g, share) : lerp<false>(mean[i], g, share);
+        mean[i] = m;
+        s = fma(-m, m, s);
+      }
+      T average = root(s) + eps;
+      if (kMomentum) {
+        T b = buf[i] * momentum + g / average;
+        buf[i] = b;
+        p[i] = fma(minus_lr, b, p[i]);
+      } else {
+        p[i] += minus_lr * g / average;
+      }
+    }
+  }
+  template <bool kDecay, bool kMaximize, bool kCentered, bool kMomentum>
+  void all() const {
+    for_chunks(work, [&](const OptimChunk& c) { chunk<kDecay, kMaximize, kCentered, kMomentum>(c); });
+  }
+  template <bool kDecay, bool kMaximize>
+  void run() const {
+    if (a.centered)
+      a.has_buffers ? all<kDecay, kMaximize, true, true>() : all<kDecay, kMaximize, true, false>();
+    else
+      a.has_buffers ? all<kDecay, kMaximize, false, true>() : all<kDecay, kMaximize, false, false>();
+  }
+};
+
+// Sums in double over sixteen lanes that are added in order: no overflow of a square of a float, the same bits at any
+// thread count and vector width.
+constexpr int kLanes = 16;
+
+template <class T, class F>
+inline double lane_sum(const T* g, int64_t n, const F& f) {
+  double lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int j = 0; j < kLanes; ++j) lanes[j] = f(lanes[j], static_cast<double>(g[i + j]));
+  for (int j = 0; i + j < n; ++j) lanes[j] = f(lanes[j], static_cast<double>(g[i + j]));
+  double total = lanes[0];
+  for (int j = 1; j < kLanes; ++j) total += lanes[j];
+  return total;
+}
+
+template <class T>
+inline T magnitude_max(const T* g, int64_t n) {
+  T best = 0;
+  bool nan = false;
+  for (int64_t i = 0; i < n; ++i) {
+    T x = g[i] < 0 ? -g[i] : g[i];
+    best = x > best ? x : best;
+    nan |= x != x;
+  }
+  return nan ? static_cast<T>(__builtin_nan("")) : best;
+}
+
+template <class T>
+inline void norms(const OptimWork& work, NormKind kind, double* partial) {
+  parallel_for(work.tasks, [&](int64_t t, int) {
+    for (int64_t c = work.task_begin[t]; c < work.task_begin[t + 1]; ++c) {
+      const T* g = static_cast<const T*>(work.chunks[c].grad);
+      int64_t n = work.chunks[c].n;
+      if (kind == NormKind::Two)
+        partial[c] = lane_sum(g, n, [](double s, double x) { return s + x * x; });
+      else if (kind == NormKind::One)
+        partial[c] = lane_sum(g, n, [](double s, double x) { return s + (x < 0 ? -x : x); });
+      else
+        partial[c] = magnitude_max(g, n);
+    }
+  });
+}
+
+template <class T>
+inline void scale(const OptimWork& work, double factor) {
+  const T f = static_cast<T>(factor);
+  for_chunks(work, [&](const OptimChunk& c) {
+    T* g = static_cast<T*>(c.param);
+    for (int64_t i = 0; i < c.n; ++i) g[i] *= f;
+  });
+}
+}  // namespace
+
+void sgd_step_f32(const OptimWork& w, const SgdArgs& a) { with_flags(a.weight_decay != 0, a.maximize, Sgd<float>{w, a}); }
+void sgd_step_f64(const OptimWork& w, const SgdArgs& a) {
+  with_flags(a.weight_decay != 0, a.maximize, Sgd<double>{w, a});
+}
+void adam_step_f32(const OptimWork& w, const AdamArgs& a) {
+  with_flags(a.weight_decay != 0, a.maximize, Adam<float>{w, a});
+}
+void adam_step_f64(const OptimWork& w, const AdamArgs& a) {
+  with_flags(a.weight_decay != 0, a.maximize, Adam<double>{w, a});
+}
+void adagrad_step_f32(const OptimWork& w, const AdagradArgs& a) {
+  with_flags(a.weight_decay != 0, a.maximize, Adagrad<float>{w, a});
+}
+void adagrad_step_f64(const OptimWork& w, const AdagradArgs& a) {
+  with_flags(a.weight_decay != 0, a.maximize, Adagrad<double>{w, a});
+}
+void rmsprop_step_f32(const OptimWork& w, const RmsPropArgs& a) {
+  with_flags(a.weight_decay != 0, a.maximize, RmsProp<float>{w, a});
+}
+void rmsprop_step_f64(const OptimWork& w, const RmsPropArgs& a) {
+  with_flags(a.weight_decay != 0, a.maximize, RmsProp<double>{w, a});
+}
+void grad_norm_f32(const OptimWork& w, NormKind kind, double* partial) { norms<float>(w, kind, partial); }
+void grad_norm_f64(const OptimWork& w, NormKind kind, double* partial) { norms<double>(w, kind, partial); }
+void scale_f32(const OptimWork& w, double factor) { scale<float>(w, factor); }
+void scale_f64(const OptimWork& w, double factor) { scale<double>(w, factor); }
+
+}  // namespace FASTNN_ISA
+}  // namespace fastnn

@@ -1,0 +1,341 @@
+"""The tape: what an op records, and the backward pass over it.
+
+A tensor that needs a gradient has a node in `_fn`: a `Leaf` for one that the user made, else the `Node` of the op that
+made it. A node has one output, whose gradient collects in `node.g`. An op with several outputs has one node for itself
+and a `Part` for each output. Rules have the form
+
+    rule(k, dy, saved, needs) -> a gradient, or None, for each input
+
+where `k` is the backend module and everything is an array; or, under create_graph, `k` is fastnn.ops, which has the
+same names, and everything is a Tensor. `needs` is the tuple of the inputs' nodes: None where no gradient is wanted.
+
+Nodes are numbered as they are made, and an op's inputs exist before it: so descending numbers are a topological order,
+and the pass neither recurses nor counts edges.
+"""
+
+import itertools
+import os
+import sys
+import threading
+import weakref
+from operator import attrgetter
+
+_count = itertools.count()
+_by_number = attrgetter("seq")
+_refs = sys.getrefcount
+_engine = threading.RLock()  # gradients collect in the nodes: one pass at a time (passes may nest)
+
+
+def _after_fork():
+    global _engine
+    _engine = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class GradMode(threading.local):
+    """Per thread: whether ops are recorded, and whether inference_mode is on."""
+
+    enabled = True
+    inference = False
+
+
+grad_mode = GradMode()
+
+
+class Version:
+    """Counts in-place changes of one memory; shared by a tensor, its views and what was detached from it."""
+
+    __slots__ = ("n", "views")
+
+    def __init__(self):
+        self.n = 0
+        self.views = None  # weak references to the views whose history follows the base's
+
+
+class _Const:
+    """Stands in `keep`, and for the tensor, of an operand that is a Python number."""
+
+    _fn = _ver = None
+
+
+CONST = _Const()
+
+
+class Node:
+    """One recorded op. `saved` holds what the rule needs, as arrays; `keep` says, entry by entry, which Tensor a saved
+    array is (an input), or which Version guards it (the op's own output), or None (a constant); `vers` are the
+    versions at recording, None where all were 0."""
+
+    __slots__ = ("rule", "next", "saved", "keep", "vers", "seq", "g", "hooks", "mark", "meta", "__weakref__")
+    leaf = False
+
+    @property
+    def name(self):
+        return self.rule.__name__
+
+    def __repr__(self):
+        return f"<{backward_name(self)} object>"
+
+    @property
+    def next_functions(self):
+        return tuple((n, 0) for n in self.next)
+
+
+class Leaf(Node):
+    """Adds what arrives to the tensor's .grad. Refers to the tensor weakly: no cycle."""
+
+    __slots__ = ("ref",)
+    leaf = True
+
+    def __init__(self, tensor):
+        self.rule = None
+        self.next = ()
+        self.saved = self.keep = self.vers = self.g = self.hooks = self.meta = None
+        self.mark = 0
+        self.seq = next(_count)
+        self.ref = weakref.ref(tensor)
+
+    name = "AccumulateGrad"
+
+
+class Part(Node):
+    """One output of an op that has several: hands its gradient to the op's own node."""
+
+    __slots__ = ("index",)
+
+
+def backward_name(node) -> str:
+    """The name under which torch prints a grad_fn: MulBackward0."""
+    if node.leaf:
+        return "AccumulateGrad"
+    if isinstance(node, Part):
+        node = node.next[0]
+    name = node.rule.__name__
+    return "".join(w[:1].upper() + w[1:] for w in name.removesuffix("_rule").split("_")) + "Backward0"
+
+
+_new = object.__new__
+
+
+def record(out, rule, inputs, saved, keep):
+    """Make `out` the result of an op. inputs: its inputs' nodes (None: no gradient wanted)."""
+    node = _new(Node)
+    node.rule = rule
+    node.next = inputs
+    node.saved = saved
+    node.keep = keep
+    node.seq = next(_count)
+    node.g = node.hooks = node.meta = node.vers = None
+    node.mark = 0
+    for t in keep:
+        if t is not None and (t.__class__ is Version or t._ver is not None):
+            node.vers = [None if u is None else version_of(u) for u in keep]
+            break
+    out._fn = node
+    return out
+
+
+def version_of(kept) -> int:
+    if kept.__class__ is Version:
+        return kept.n
+    return 0 if kept._ver is None else kept._ver.n
+
+
+def own_version(out) -> Version:
+    """What `keep` holds for the op's own output: its version counter (not the tensor: no cycle)."""
+    if out._ver is None:
+        out._ver = Version()
+    return out._ver
+
+
+def record_many(outs, rule, inputs, saved, keep):
+    """As record, for several outputs: dy is then a list, None where an output was not used. meta: the outputs' shapes."""
+    first = outs[0]
+    record(first, rule, inputs, saved, keep)
+    main = first._fn
+    main.meta = [(o._a.shape, o._a.dtype) for o in outs]
+    for i, o in enumerate(outs):
+        p = _new(Part)
+        p.rule = rule
+        p.next = (main,)
+        p.saved = p.keep = ()
+        p.vers = p.g = p.hooks = p.meta = None
+        p.mark = 0
+        p.seq = next(_count)
+        p.index = i
+        o._fn = p if o._a.dtype.kind in "fcV" else None
+    return outs
+
+
+# ---------------------------------------------------------------- the backward pass
+
+_marks = itertools.count(1)
+_FREED = object()
+
+
+def _reachable(roots, mark):
+    """All nodes that the roots lead to, newest first."""
+    found = []
+    stack = []
+    for r in roots:
+        if r.mark != mark:
+            r.mark = mark
+            stack.append(r)
+    while stack:
+        node = stack.pop()
+        found.append(node)
+        for n in node.next:
+            if n is not None and n.mark != mark:
+                n.mark = mark
+                stack.append(n)
+    found.sort(key=_by_number, reverse=True)
+    return found
+
+
+def run(k, roots, grads, *, retain_graph=False, create_graph=False, wanted=None, wrap=None):
+    """Push `grads` back from the nodes `roots`. Arrays, or Tensors where create_graph.
+
+    wanted: None adds to the leaves' .grad; else a list of nodes whose gradients are returned (None where none arrives)
+    and nothing is added anywhere. wrap(array, node) makes a Tensor (create_graph)."""
+    with _engine:
+        order = _reachable(roots, next(_marks))
+        capture = None
+        if wanted is not None:
+            capture = {n: None for n in wanted}
+            order = _leading_to(order, capture)
+        try:
+            for node, g in zip(roots, grads, strict=True):
+                node.g = g if node.g is None else k.add(node.g, g)
+            _push(k, order, retain_graph, create_graph, capture, wrap)
+        except BaseException:
+            for node in order:
+                node.g = None
+            raise
+    return None if capture is None else [capture[n] for n in wanted]
+
+
+def _leading_to(order, capture):
+    """The nodes from which a wanted one can be reached: the rest of the graph need not run."""
+    useful = set(capture)
+    for node in reversed(order):
+        for n in node.next:
+            if n is not None and n in useful:
+                useful.add(node)
+                break
+    return [n for n in order if n in useful]
+
+
+def _push(k, order, retain_graph, create_graph, capture, wrap):
+    add = k.add
+    for node in order:
+        g = node.g
+        if g is None:
+            continue
+        node.g = None
+        if node.hooks is not None:
+            g = _run_hooks(node, g, create_graph, wrap)
+        if capture is not None and node in capture:
+            capture[node] = g
+        if node.rule is None:  # a Leaf
+            if capture is None:
+                _accumulate(node, g, create_graph)
+            continue
+        if node.__class__ is Part:
+            main = node.next[0]
+            if main.g is None:
+                main.g = [None] * len(main.meta)
+            main.g[node.index] = g
+            continue
+        saved = node.saved
+        if saved is _FREED:
+            raise RuntimeError(
+                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+                "already been freed). Specify retain_graph=True if you need to backward through the graph a second time."
+            )
+        if node.vers is None:
+            for t in node.keep:
+                if t is not None and t._ver is not None and t._ver.n:
+                    _modified(node)
+        else:
+            for t, v in zip(node.keep, node.vers, strict=True):
+                if t is not None and version_of(t) != v:
+                    _modified(node)
+        if create_graph:
+            saved = _as_tensors(node, wrap)
+        grads = node.rule(k, g, saved, node.next)
+        g = None
+        if not retain_graph:
+            node.saved = _FREED
+            node.keep = ()
+            node.vers = None
+            saved = None
+        i = 0
+        for n in node.next:
+            if n is not None:
+                d = grads[i]
+                if d is not None:
+                    n.g = d if n.g is None else add(n.g, d)
+            i += 1
+        grads = d = None
+
+
+def _modified(node):
+    for t, v in zip(node.keep, node.vers or [0] * len(node.keep), strict=True):
+        if t is not None and version_of(t) != v:
+            shape = "" if t.__class__ is Version else f" of shape {list(t._a.shape)}"
+            raise RuntimeError(
+                f"one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"the tensor{shape} saved for {backward_name(node)} is at version {version_of(t)}; "
+                f"expected version {v} instead."
+            )
+
+
+def _as_tensors(node, wrap):
+    """`saved` with Tensors for arrays: inputs as they were, the output as the result of this node."""
+    if not node.keep:  # constants only
+        return node.saved
+    out = []
+    for value, t in zip(node.saved, node.keep, strict=True):
+        if t is None or t is CONST:
+            out.append(value)
+        elif t.__class__ is Version:
+            out.append(wrap(value, node))
+        else:
+            out.append(t)
+    return tuple(out)
+
+
+def _run_hooks(node, g, create_graph, wrap):
+    as_list = g.__class__ is list
+    if as_list:
+        return g
+    for hook in list(node.hooks.values()):
+        t = g if create_graph else wrap(g, None)
+        r = hook(t)
+        if r is not None:
+            g = r if create_graph else r._a
+    return g
+
+
+def _accumulate(leaf, g, create_graph):
+    """torch's rule: take the array over where nobody else holds it, else copy; afterwards add in place."""
+    t = leaf.ref()
+    if t is None:
+        return
+    old = t._grad
+    if create_graph:
+        t._grad = g if old is None else old + g
+        return
+    if old is None:
+        # References to an array that only the pass holds: the caller's `g`, ours, and getrefcount's argument.
+        base = g.base
+        mine = _refs(g) <= 3 and (base is None or base.__class__.__name__ in _OWNERS) and g.flags.c_contiguous
+        t._grad = t._wrap_grad(g if mine else g.copy())
+    else:
+        old._accumulate(g)
+
+
+_OWNERS = {"PyCapsule", "Block"}  # what owns a block of the caching allocator

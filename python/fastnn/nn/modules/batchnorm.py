@@ -1,0 +1,100 @@
+"""Batch normalisation: y = (x − mean) / √(var + eps) · weight + bias, over the batch and all places, by channel.
+
+In training mean and (biased) variance are the batch's, and running averages of mean and unbiased variance are kept;
+in evaluation the running ones are used.
+"""
+
+import fastnn
+from fastnn.nn import functional as F
+from fastnn.nn import init
+from fastnn.nn.modules.module import Module
+from fastnn.nn.parameter import Parameter
+
+
+class _BatchNorm(Module):
+    __constants__ = ["track_running_stats", "momentum", "eps", "num_features", "affine"]
+    _version = 2
+    _dimensions: tuple[int, ...]
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device=None,
+        dtype=None,
+    ):
+        super().__init__()
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        for name in ("weight", "bias"):
+            value = Parameter(fastnn.empty(num_features, device=device, dtype=dtype)) if affine else None
+            self.register_parameter(name, value)
+        tracked = track_running_stats
+        zeros = fastnn.zeros(num_features, device=device, dtype=dtype) if tracked else None
+        ones = fastnn.ones(num_features, device=device, dtype=dtype) if tracked else None
+        self.register_buffer("running_mean", zeros)
+        self.register_buffer("running_var", ones)
+        self.register_buffer("num_batches_tracked", fastnn.tensor(0, dtype=fastnn.long) if tracked else None)
+        if affine:
+            init.ones_(self.weight)
+            init.zeros_(self.bias)
+
+    def reset_running_stats(self) -> None:
+        """Forget the running averages."""
+        if self.track_running_stats:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
+
+    def reset_parameters(self) -> None:
+        """Weight 1, bias 0, running averages forgotten."""
+        self.reset_running_stats()
+        if self.affine:
+            init.ones_(self.weight)
+            init.zeros_(self.bias)
+
+    def forward(self, input):
+        if input.dim() not in self._dimensions:
+            wanted = " or ".join(f"{d}D" for d in self._dimensions)
+            raise ValueError(f"expected {wanted} input (got {input.dim()}D input)")
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            if self.momentum is None:  # the plain mean over all batches so far
+                momentum = 1.0 / float(self.num_batches_tracked)
+        use_batch = self.training or self.running_mean is None
+        track = not self.training or self.track_running_stats
+        return F.batch_norm(
+            input,
+            self.running_mean if track else None,
+            self.running_var if track else None,
+            self.weight,
+            self.bias,
+            use_batch,
+            momentum,
+            self.eps,
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(_BatchNorm):
+    """Shape: [N, C] or [N, C, L] → the same."""
+
+    _dimensions = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Shape: [N, C, H, W] → the same."""
+
+    _dimensions = (4,)

@@ -1,0 +1,27 @@
+"""Every operation on Tensors: one file an op or family, forward and backward rule side by side.
+
+Under create_graph this module stands in for a backend: rules call its functions by the kernels' names.
+"""
+
+# isort: off
+from .elementwise import *  # noqa: F403
+from .shape import *  # noqa: F403
+from .cast import *  # noqa: F403
+from .index import *  # noqa: F403
+from .create import *  # noqa: F403
+from .random import *  # noqa: F403
+from .unary import *  # noqa: F403
+from .activation import *  # noqa: F403
+from .reduce import *  # noqa: F403
+from .matmul import *  # noqa: F403
+from .linear import *  # noqa: F403
+from .conv2d import *  # noqa: F403
+from .pool2d import *  # noqa: F403
+from .softmax import *  # noqa: F403
+from .cross_entropy import *  # noqa: F403
+from .loss import *  # noqa: F403
+from .dropout import *  # noqa: F403
+from .embedding import *  # noqa: F403
+from .normalization import *  # noqa: F403
+from .compare import *  # noqa: F403
+from ._common import view_read, view_write, result_dtype as result_type  # noqa: F401

@@ -1,0 +1,359 @@
+"""Losses of a prediction and a target: one recorded op each where training loops use them, composites elsewhere."""
+
+import warnings
+
+from .._tape import grad_mode, record
+from ..tensor import Tensor, wrap
+from .activation import logsigmoid
+from .elementwise import add, div, eq, gt, le, mul, ne, sub, where
+from .reduce import mean, sum, vector_norm
+from .shape import broadcast_tensors
+from .unary import clamp, exp, log, neg, operand, square
+
+
+def reduction_name(size_average, reduce, reduction):
+    """'none', 'mean' or 'sum' from torch's arguments, the two deprecated ones included."""
+    if size_average is not None or reduce is not None:
+        if reduce is not None and not reduce:
+            reduction = "none"
+        else:
+            reduction = "mean" if size_average is None or size_average else "sum"
+        warnings.warn(
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", stacklevel=3
+        )
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    return reduction
+
+
+def reduced(loss, reduction):
+    """The mean or sum of `loss`, or itself."""
+    return mean(loss) if reduction == "mean" else sum(loss) if reduction == "sum" else loss
+
+
+def _same_shape(input, target, function):
+    """Both arguments broadcast to one shape; torch's warning where they differ."""
+    x, y = operand(input, function), operand(target, function)
+    if x._a.shape == y._a.shape:
+        return x, y
+    warnings.warn(
+        f"Using a target size ({y.shape}) that is different to the input size ({x.shape}). This will likely lead to "
+        "incorrect results due to broadcasting. Please ensure they have the same size.",
+        stacklevel=3,
+    )
+    return broadcast_tensors(x, y)
+
+
+def _pairwise(name, value, slope, target_slope=None):
+    """A loss Σ value(x, y) or its mean as one recorded op. slope: the derivative by x; target_slope by y, -slope unless
+    given. All of them take the backend, or fastnn.ops, first, and the loss's numbers last."""
+
+    def op(x, y, reduction, *numbers):
+        if x._a.dtype != y._a.dtype or x._a.dtype.kind in "iub":
+            from ._common import operands
+
+            x, y, _, _ = operands(x, y, name, floating=True)
+        k = Tensor._k
+        a, b = x._a, y._a
+        loss = value(k, a, b, *numbers)
+        if reduction != "none":
+            loss = k.mean(loss, None, False) if reduction == "mean" else k.sum(loss, None, False)
+        r = wrap(loss)
+        if (x._fn is not None or y._fn is not None) and grad_mode.enabled:
+            saved = (a, b, reduction, *numbers)
+            record(r, rule, (x._fn, y._fn), saved, (x, y) + (None,) * (len(saved) - 2))
+        return r
+
+    def rule(k, dy, saved, needs):
+        x, y, reduction, *numbers = saved
+        if reduction == "mean":
+            dy = k.div(dy, float(_numel(x) or 1))
+        d = slope(k, x, y, *numbers)
+        dx = dz = None
+        if needs[0] is not None:
+            dx = k.mul(d, dy)
+        if needs[1] is not None:
+            if target_slope is not None:
+                dz = k.mul(target_slope(k, x, y, *numbers), dy)
+            else:
+                dz = k.neg(k.mul(d, dy) if dx is None else dx)
+        return dx, dz
+
+    rule.__name__ = rule.__qualname__ = name + "_rule"
+    return op
+
+
+def _numel(x):
+    n = 1
+    for s in x.shape:
+        n *= s
+    return n
+
+
+def _squared(k, x, y):
+    d = k.sub(x, y)
+    return k.mul(d, d)
+
+
+_mse = _pairwise("mse_loss", _squared, lambda k, x, y: k.mul(k.sub(x, y), 2.0))
+_l1 = _pairwise("l1_loss", lambda k, x, y: k.abs(k.sub(x, y)), lambda k, x, y: k.sign(k.sub(x, y)))
+
+
+def _huber_value(k, x, y, delta):
+    d = k.abs(k.sub(x, y))
+    return k.where(k.le(d, delta), k.mul(k.mul(d, d), 0.5), k.mul(k.sub(d, 0.5 * delta), delta))
+
+
+_huber = _pairwise("huber_loss", _huber_value, lambda k, x, y, delta: k.clamp(k.sub(x, y), -delta, delta))
+
+
+def _smooth_value(k, x, y, beta):
+    d = k.abs(k.sub(x, y))
+    return k.where(k.lt(d, beta), k.mul(k.mul(d, d), 0.5 / beta), k.sub(d, 0.5 * beta))
+
+
+_smooth_l1 = _pairwise(
+    "smooth_l1_loss", _smooth_value, lambda k, x, y, beta: k.clamp(k.div(k.sub(x, y), beta), -1.0, 1.0)
+)
+
+
+def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """(input - target)²"""
+    if size_average is not None or reduce is not None or reduction != "mean":
+        reduction = reduction_name(size_average, reduce, reduction)
+    input, target = _same_shape(input, target, "mse_loss")
+    if weight is not None:
+        return _weighted(_mse(input, target, "none"), weight, reduction)
+    return _mse(input, target, reduction)
+
+
+def _weighted(loss, weight, reduction):
+    if weight._a.shape != loss._a.shape:
+        raise ValueError("Weights and input must have the same size.")
+    loss = mul(loss, weight)
+    return div(sum(loss), sum(weight)) if reduction == "mean" else reduced(loss, reduction)
+
+
+def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """|input - target|"""
+    reduction = reduction_name(size_average, reduce, reduction)
+    input, target = _same_shape(input, target, "l1_loss")
+    if weight is not None:
+        return _weighted(_l1(input, target, "none"), weight, reduction)
+    return _l1(input, target, reduction)
+
+
+def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
+    """d²/(2·beta) where d = |input - target| < beta, else d - beta/2."""
+    reduction = reduction_name(size_average, reduce, reduction)
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    input, target = _same_shape(input, target, "smooth_l1_loss")
+    return _l1(input, target, reduction) if beta == 0 else _smooth_l1(input, target, reduction, float(beta))
+
+
+def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
+    """d²/2 where d = |input - target| <= delta, else delta·(d - delta/2)."""
+    reduction = reduction_name(None, None, reduction)
+    if delta <= 0:
+        raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    input, target = _same_shape(input, target, "huber_loss")
+    if weight is not None:
+        return _weighted(_huber(input, target, "none", float(delta)), weight, reduction)
+    return _huber(input, target, reduction, float(delta))
+
+
+# ---------------------------------------------------------------- binary cross-entropy
+
+
+def _bce_value(k, x, y):
+    """-(y·ln x + (1 - y)·ln(1 - x)), the logarithms kept above -100."""
+    yes = k.clamp(k.log(x), -100.0, None)
+    no = k.clamp(k.log1p(k.neg(x)), -100.0, None)
+    return k.sub(k.mul(k.sub(y, 1.0), no), k.mul(y, yes))
+
+
+def _bce_slope(k, x, y):
+    return k.div(k.sub(x, y), k.clamp(k.mul(k.sub(1.0, x), x), 1e-12, None))
+
+
+_bce = _pairwise(
+    "binary_cross_entropy", _bce_value, _bce_slope, lambda k, x, y: k.sub(k.log1p(k.neg(x)), k.log(x))
+)
+
+
+def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
+    """-(target·ln input + (1 - target)·ln(1 - input)), of probabilities. Raises RuntimeError outside [0, 1]."""
+    reduction = reduction_name(size_average, reduce, reduction)
+    x, y = operand(input, "binary_cross_entropy"), operand(target, "binary_cross_entropy")
+    if x._a.shape != y._a.shape:
+        raise ValueError(
+            f"Using a target size ({y.shape}) that is different to the input size ({x.shape}) is deprecated. Please ensure "
+            "they have the same size."
+        )
+    if x._a.dtype != y._a.dtype:
+        raise RuntimeError(f"Found dtype {y.dtype.short} but expected {x.dtype.short}")
+    if x._a.size and not (x._a.min() >= 0 and x._a.max() <= 1):
+        raise RuntimeError("all elements of input should be between 0 and 1")
+    if weight is None:
+        return _bce(x, y, reduction)
+    return reduced(mul(_bce(x, y, "none"), weight), reduction)
+
+
+def _logits_value(k, x, y):
+    """max(x, 0) - x·y + ln(1 + e^-|x|)"""
+    return k.add(k.sub(k.relu(x), k.mul(x, y)), k.log1p(k.exp(k.neg(k.abs(x)))))
+
+
+_bce_logits = _pairwise(
+    "binary_cross_entropy_with_logits",
+    _logits_value,
+    lambda k, x, y: k.sub(k.sigmoid(x), y),
+    lambda k, x, y: k.neg(x),
+)
+
+
+def binary_cross_entropy_with_logits(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
+):
+    """binary_cross_entropy of sigmoid(input), computed from input; pos_weight weighs the positive part."""
+    reduction = reduction_name(size_average, reduce, reduction)
+    function = "binary_cross_entropy_with_logits"
+    x, y = operand(input, function), operand(target, function)
+    if x._a.shape != y._a.shape:
+        raise ValueError(f"Target size ({y.shape}) must be the same as input size ({x.shape})")
+    if pos_weight is None and weight is None:
+        return _bce_logits(x, y, reduction)
+    if pos_weight is None:
+        loss = _bce_logits(x, y, "none")
+    else:
+        positive = add(mul(sub(pos_weight, 1.0), y), 1.0)
+        loss = sub(mul(sub(1.0, y), x), mul(positive, logsigmoid(x)))
+    return reduced(loss if weight is None else mul(loss, weight), reduction)
+
+
+# ---------------------------------------------------------------- composites
+
+
+def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
+    """target·(ln target - input), input being a logarithm; log_target: target is one too. 'batchmean' divides the sum by
+    the first size."""
+    batch = reduction == "batchmean"
+    if batch and size_average is None and reduce is None:
+        reduction = "sum"
+    else:
+        if reduction == "mean":
+            warnings.warn(
+                "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides "
+                "only by the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the "
+                "same as 'batchmean' in the next major release.",
+                stacklevel=2,
+            )
+        batch = False
+        reduction = reduction_name(size_average, reduce, reduction)
+    x, y = operand(input, "kl_div"), operand(target, "kl_div")
+    if log_target:
+        loss = mul(exp(y), sub(y, x))
+    else:
+        positive = gt(y, 0.0)  # 0·ln 0 is 0
+        loss = sub(where(positive, mul(y, log(where(positive, y, 1.0))), mul(y, 0.0)), mul(y, x))
+    loss = reduced(loss, reduction)
+    return div(loss, float(x._a.shape[0])) if batch and x._a.ndim else loss
+
+
+def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
+    """input where target is 1, max(0, margin - input) where it is -1."""
+    reduction = reduction_name(size_average, reduce, reduction)
+    far = where(ne(target, 1), clamp(sub(margin, input), min=0.0), 0.0)
+    near = where(ne(target, -1), input, 0.0)
+    return reduced(add(far, near), reduction)
+
+
+def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """ln(1 + e^(-target·input))"""
+    reduction = reduction_name(size_average, reduce, reduction)
+    if input._a.shape != target._a.shape:
+        raise RuntimeError(f"soft_margin_loss: sizes differ: input {list(input.shape)}, target {list(target.shape)}")
+    return reduced(neg(logsigmoid(mul(target, input))), reduction)
+
+
+def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
+    """max(0, -target·(input1 - input2) + margin)"""
+    reduction = reduction_name(size_average, reduce, reduction)
+    if not input1._a.ndim == input2._a.ndim == target._a.ndim:
+        raise RuntimeError(
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
+            f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
+        )
+    return reduced(clamp(add(mul(neg(target), sub(input1, input2)), margin), min=0.0), reduction)
+
+
+def cosine_similarity(x1, x2, dim=1, eps=1e-8):
+    """x1·x2 / (max(|x1|, eps)·max(|x2|, eps)) along `dim`."""
+    a = div(x1, clamp(vector_norm(x1, 2, dim, True), min=eps))
+    b = div(x2, clamp(vector_norm(x2, 2, dim, True), min=eps))
+    return sum(mul(a, b), dim)
+
+
+def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
+    """The p-norm of x1 - x2 + eps along the last dimension."""
+    return vector_norm(add(sub(x1, x2), eps), p, -1, keepdim)
+
+
+def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
+    """1 - cos where target is 1, max(0, cos - margin) where it is -1."""
+    reduction = reduction_name(size_average, reduce, reduction)
+    if input1._a.shape != input2._a.shape:
+        raise RuntimeError(
+            f"cosine_embedding_loss: inputs of one shape are expected, got {input1.shape} and {input2.shape}"
+        )
+    cos = cosine_similarity(input1, input2, dim=input1._a.ndim - 1)
+    loss = add(
+        where(eq(target, 1), sub(1.0, cos), 0.0), where(eq(target, -1), clamp(sub(cos, margin), min=0.0), 0.0)
+    )
+    return reduced(loss, reduction)
+
+
+def triplet_margin_loss(
+    anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
+):
+    """max(0, |anchor - positive| - |anchor - negative| + margin); swap takes the smaller of the distances to negative."""
+    from .elementwise import minimum
+
+    reduction = reduction_name(size_average, reduce, reduction)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    near, far = pairwise_distance(anchor, positive, p, eps), pairwise_distance(anchor, negative, p, eps)
+    if swap:
+        far = minimum(far, pairwise_distance(positive, negative, p, eps))
+    return reduced(clamp(add(sub(near, far), margin), min=0.0), reduction)
+
+
+def poisson_nll_loss(
+    input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"
+):
+    """e^input - target·input, or input - target·ln(input + eps); full adds Stirling's approximation of ln target!."""
+    reduction = reduction_name(size_average, reduce, reduction)
+    loss = sub(exp(input), mul(target, input)) if log_input else sub(input, mul(target, log(add(input, eps))))
+    if full:
+        stirling = add(sub(mul(target, log(target)), target), mul(log(mul(target, 6.283185307179586)), 0.5))
+        loss = add(loss, where(le(target, 1), 0.0, stirling))
+    return reduced(loss, reduction)
+
+
+def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
+    """(ln var + (input - target)²/var)/2, var kept above eps; full adds ln(2π)/2."""
+    reduction = reduction_name(None, None, reduction)
+    if not isinstance(var, Tensor):
+        if var < 0:
+            raise ValueError("var has negative entry/entries")
+        var = wrap(Tensor._k.full(input._a.shape, float(var), input._a.dtype))
+    elif (var._a < 0).any():
+        raise ValueError("var has negative entry/entries")
+    if var._a.ndim == input._a.ndim - 1:
+        var = var.unsqueeze(-1)
+    kept = add(var, clamp(sub(eps, var.detach()), min=0.0))  # max(var, eps); var's gradient passes everywhere
+    loss = mul(add(log(kept), div(square(sub(input, target)), kept)), 0.5)
+    return reduced(add(loss, 0.9189385332046727) if full else loss, reduction)
+
+

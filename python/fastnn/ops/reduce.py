@@ -1,0 +1,605 @@
+"""Reductions over some or all dimensions, with their gradients.
+
+`axis` and `keepdims`, NumPy's names, are taken for dim and keepdim. Rules stretch a gradient back with `expand`, which
+copies nothing.
+"""
+
+import math
+from collections import namedtuple
+
+from .. import dtypes as dt
+from .._tape import grad_mode, own_version, record, record_many
+from ..tensor import Tensor, check_dim, wrap
+from ._common import dims_of, write_out
+from .cast import cast
+from .elementwise import maximum, minimum
+from .unary import operand
+
+
+def _result(name, fields):
+    """torch.return_types.name: a tuple with named fields."""
+    base = namedtuple(name, fields)
+
+    def __repr__(self):
+        return f"torch.return_types.{name}(\n" + ",\n".join(f"{f}={v!r}" for f, v in zip(fields, self, strict=True)) + ")"
+
+    return type(name, (base,), {"__slots__": (), "__repr__": __repr__, "__module__": __name__})
+
+
+max_result, min_result = _result("max", ("values", "indices")), _result("min", ("values", "indices"))
+median_result, mode_result = _result("median", ("values", "indices")), _result("mode", ("values", "indices"))
+cummax_result, cummin_result = _result("cummax", ("values", "indices")), _result("cummin", ("values", "indices"))
+aminmax_result = _result("aminmax", ("min", "max"))
+
+
+def _kept(shape, dims):
+    """`shape` with 1 for the dimensions `dims` (None: all)."""
+    if dims is None:
+        return (1,) * len(shape)
+    return tuple(1 if i in dims else s for i, s in enumerate(shape))
+
+
+def _stretch(k, dy, shape, dims, keepdim):
+    """A reduction's gradient over what was reduced."""
+    if dims is not None and not keepdim:
+        dy = k.reshape(dy, _kept(shape, dims))
+    return k.expand(dy, shape)
+
+
+def _count(shape, dims):
+    n = 1
+    for i in range(len(shape)) if dims is None else dims:
+        n *= shape[i]
+    return n
+
+
+def _finish(r, out):
+    return r if out is None else write_out(out, r)
+
+
+# ---------------------------------------------------------------- sum, mean, prod
+
+
+def sum(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keepdims=None):
+    """The sum over `dim` (an int, several, or all); integers and bools add up in int64."""
+    if dim is None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
+    if not isinstance(input, Tensor):
+        input = operand(input, "sum")
+    if dtype is not None:
+        input = cast(input, dt.as_dtype(dtype, "sum"))
+    x = input._a
+    dims = None if dim is None else dims_of(dim, x.ndim)
+    r = wrap(Tensor._k.sum(x, dims, keepdim))
+    if dtype is not None and r._a.dtype != x.dtype:
+        r = cast(r, input.dtype)
+    fn = input._fn
+    if fn is not None and grad_mode.enabled:
+        record(r, sum_rule, (fn,), (x.shape, dims, keepdim), ())
+    return r if out is None else write_out(out, r)
+
+
+def sum_rule(k, dy, saved, needs):
+    shape, dims, keepdim = saved
+    if dims is not None and not keepdim:
+        dy = k.reshape(dy, _kept(shape, dims))
+    return (k.expand(dy, shape),)
+
+
+def mean(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keepdims=None):
+    """The mean over `dim` (an int, several, or all). Raises RuntimeError for integers and bools."""
+    if dim is None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
+    if not isinstance(input, Tensor):
+        input = operand(input, "mean")
+    if dtype is not None:
+        input = cast(input, dt.as_dtype(dtype, "mean"))
+    x = input._a
+    if x.dtype.kind in "iub":
+        what = "Input" if dtype is None else "Optional"
+        raise RuntimeError(
+            f"mean(): could not infer output dtype. {what} dtype must be either a floating point or complex dtype. "
+            f"Got: {input.dtype.short}"
+        )
+    dims = None if dim is None else dims_of(dim, x.ndim)
+    r = wrap(Tensor._k.mean(x, dims, keepdim))
+    fn = input._fn
+    if fn is not None and grad_mode.enabled:
+        record(r, mean_rule, (fn,), (x.shape, dims, keepdim), ())
+    return r if out is None else write_out(out, r)
+
+
+def mean_rule(k, dy, saved, needs):
+    shape, dims, keepdim = saved
+    return (_stretch(k, k.div(dy, float(_count(shape, dims) or 1)), shape, dims, keepdim),)
+
+
+def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
+    """The sum of what is not NaN."""
+    from .elementwise import where
+    from .unary import isnan
+
+    t = operand(input, "nansum")
+    return sum(t if t._a.dtype.kind in "iub" else where(isnan(t), 0.0, t), dim, keepdim, dtype=dtype, out=out)
+
+
+def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
+    """The mean of what is not NaN."""
+    from .elementwise import div
+    from .unary import isnan, logical_not
+
+    t = operand(input, "nanmean")
+    n = cast(sum(logical_not(isnan(t)), dim, keepdim), t.dtype)
+    return div(nansum(t, dim, keepdim, dtype=dtype), n, out=out)
+
+
+def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
+    """The product over one dimension, or all; integers and bools multiply in int64."""
+    t = operand(input, "prod")
+    if dtype is not None:
+        t = cast(t, dt.as_dtype(dtype, "prod"))
+    x = t._a
+    if isinstance(dim, (tuple, list)):
+        raise TypeError("prod(): argument 'dim' must be int, not tuple")
+    dims = None if dim is None else dims_of(dim, x.ndim)
+    r = wrap(Tensor._k.prod(x, dims, keepdim))
+    if t._fn is not None and grad_mode.enabled:
+        record(r, prod_rule, (t._fn,), (x, r._a, dims, keepdim), (t, own_version(r), None, None))
+    return _finish(r, out)
+
+
+def prod_rule(k, dy, saved, needs):
+    """dy · y/x; where a zero forbids the division, dy · (product of those before) · (product of those after)."""
+    x, y, dims, keepdim = saved
+    shape = x.shape
+    if _has_zero(x):
+        if dims is None:
+            flat = k.reshape(x, (-1,))
+            others = k.reshape(_others_product(k, flat, 0), shape)
+        else:
+            others = _others_product(k, x, dims[0])
+        return (k.mul(_stretch(k, dy, shape, dims, keepdim), others),)
+    return (k.div(_stretch(k, k.mul(dy, y), shape, dims, keepdim), x),)
+
+
+def _has_zero(x):
+    a = x._a if isinstance(x, Tensor) else x
+    return bool((a == 0).any())
+
+
+def _others_product(k, x, dim):
+    """For each element the product of all the others along `dim`: exclusive running products from both ends."""
+    return k.mul(_before(k, x, dim), k.flip(_before(k, k.flip(x, (dim,)), dim), (dim,)))
+
+
+def _before(k, x, dim):
+    """Running products that leave the element itself out: cumprod of (1, x₀, x₁, …)."""
+    n = x.shape[dim]
+    ones = k.full(tuple(1 if i == dim else s for i, s in enumerate(x.shape)), 1.0, x.dtype)
+    return k.cumprod(k.cat([ones, _span(k, x, dim, 0, n - 1)], dim), dim)
+
+
+def _span(k, x, dim, start, stop):
+    return k.index_get(x, (slice(None),) * dim + (slice(start, stop),))
+
+
+def cumsum(input, dim, *, dtype=None, out=None):
+    """Running sums along `dim`."""
+    t = operand(input, "cumsum")
+    if dtype is not None:
+        t = cast(t, dt.as_dtype(dtype, "cumsum"))
+    x = t._a
+    dim = check_dim(dim, x.ndim)
+    r = wrap(Tensor._k.cumsum(x, dim))
+    if t._fn is not None and grad_mode.enabled:
+        record(r, cumsum_rule, (t._fn,), (dim,), ())
+    return _finish(r, out)
+
+
+def cumsum_rule(k, dy, saved, needs):
+    (dim,) = saved
+    if not len(dy.shape):
+        return (dy,)
+    return (k.flip(k.cumsum(k.flip(dy, (dim,)), dim), (dim,)),)
+
+
+def cumprod(input, dim, *, dtype=None, out=None):
+    """Running products along `dim`."""
+    t = operand(input, "cumprod")
+    if dtype is not None:
+        t = cast(t, dt.as_dtype(dtype, "cumprod"))
+    x = t._a
+    dim = check_dim(dim, x.ndim)
+    r = wrap(Tensor._k.cumprod(x, dim))
+    if t._fn is not None and grad_mode.enabled:
+        record(r, cumprod_rule, (t._fn,), (x, r._a, dim), (t, own_version(r), None))
+    return _finish(r, out)
+
+
+def cumprod_rule(k, dy, saved, needs):
+    """Σ_{j≥i} dyⱼ·yⱼ/xᵢ; where zeros forbid the division, (x₀…xᵢ₋₁)·sᵢ with sᵢ = dyᵢ + xᵢ₊₁·sᵢ₊₁."""
+    x, y, dim = saved
+    if not len(x.shape):
+        return (dy,)
+    if not _has_zero(x):
+        products = k.mul(dy, y)
+        return (k.div(k.flip(k.cumsum(k.flip(products, (dim,)), dim), (dim,)), x),)
+    s = _span(k, dy, dim, -1, None)
+    parts = [s]
+    for i in range(x.shape[dim] - 2, -1, -1):
+        s = k.add(_span(k, dy, dim, i, i + 1), k.mul(_span(k, x, dim, i + 1, i + 2), s))
+        parts.append(s)
+    return (k.mul(_before(k, x, dim), k.cat(parts[::-1], dim)),)
+
+
+def sum_to(x, shape):
+    """x summed over the dimensions that broadcasting to it had added or stretched from `shape`."""
+    a = x._a
+    if not isinstance(shape, tuple):  # True: the operand was a number
+        shape = ()
+    if a.shape == shape:
+        return x
+    r = wrap(Tensor._k.sum_to(a, shape))
+    if x._fn is not None and grad_mode.enabled:
+        record(r, sum_to_rule, (x._fn,), (a.shape,), ())
+    return r
+
+
+def sum_to_rule(k, dy, saved, needs):
+    return (k.expand(dy, saved[0]),)
+
+
+def sum_to_size(input, *size):
+    """sum_to with torch's name and signature. Raises RuntimeError where `size` does not broadcast to input's shape."""
+    size = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    s = input._a.shape
+    lead = len(s) - len(size)
+    if lead < 0 or any(a not in (b, 1) for a, b in zip(size, s[lead:], strict=True)):
+        raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(s)}}}.")
+    return sum_to(input, size)
+
+
+def count_nonzero(input, dim=None):
+    """How many elements are not zero; int64."""
+    t = operand(input, "count_nonzero")
+    return sum(wrap(Tensor._k.ne(t._a, 0)), dim)
+
+
+# ---------------------------------------------------------------- extremes
+
+
+def _check_not_empty(x, dims, name):
+    if x.size == 0 and _count(x.shape, dims) == 0:
+        if dims is None:
+            raise RuntimeError(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+                "the 'dim' argument."
+            )
+        raise IndexError(f"{name}(): Expected reduction dim {dims[0]} to have non-zero size.")
+
+
+def _extreme(name):
+    def extreme(input, dim=(), keepdim=False, *, out=None):
+        t = operand(input, name)
+        x = t._a
+        dims = dims_of(dim, x.ndim)
+        _check_not_empty(x, dims, name)
+        r = wrap(getattr(Tensor._k, name)(x, dims, keepdim))
+        if t._fn is not None and grad_mode.enabled:
+            record(r, extreme_rule, (t._fn,), (x, r._a, dims, keepdim), (t, own_version(r), None, None))
+        return _finish(r, out)
+
+    extreme.__name__ = extreme.__qualname__ = name
+    extreme.__doc__ = f"The {name[1:]}imum over `dim`; equal ones share the gradient evenly."
+    return extreme
+
+
+def extreme_rule(k, dy, saved, needs):
+    x, y, dims, keepdim = saved
+    kept = _kept(x.shape, dims)
+    at = k.cast(k.eq(x, k.reshape(y, kept)), x.dtype)
+    return (k.mul(at, k.div(k.reshape(dy, kept), k.sum(at, dims, True))),)
+
+
+amax, amin = _extreme("amax"), _extreme("amin")
+
+
+def aminmax(input, *, dim=None, keepdim=False):
+    """(min, max) over one dimension, or all."""
+    return aminmax_result(amin(input, dim, keepdim), amax(input, dim, keepdim))
+
+
+def select_rule(k, dy, saved, needs):
+    """Each result is one element: its gradient goes there."""
+    dy = dy[0]
+    shape, dim, index, keepdim = saved
+    if not shape:
+        return (dy,)
+    if not keepdim:
+        dy = k.unsqueeze(dy, dim)
+    return (k.scatter_add_zeros(dy, shape, dim, index),)
+
+
+def _picked(t, values, index, dim, keepdim, names):
+    """(values, indices) as one recorded op. index: with the dimension dim kept."""
+    indices = wrap(index if keepdim or not t._a.ndim else index.squeeze(dim))
+    v = wrap(values)
+    if t._fn is not None and grad_mode.enabled:
+        record_many((v, indices), select_rule, (t._fn,), (t._a.shape, dim, index, keepdim), ())
+    return names(v, indices)
+
+
+def _max_or_min(name, whole, pairwise, result):
+    def along(t, dim, keepdim):
+        x = t._a
+        dim = check_dim(dim, x.ndim)
+        if x.ndim:
+            _check_not_empty(x, (dim,), name)
+        values, index = getattr(Tensor._k, name + "_dim")(x, dim, True)
+        if x.ndim and not keepdim:
+            values = values.squeeze(dim)
+        return _picked(t, values, index, dim, keepdim, result)
+
+    def extreme(input, dim=None, keepdim=False, *, other=None, axis=None, out=None):
+        t = operand(input, name)
+        if isinstance(dim, Tensor):
+            other, dim = dim, None
+        if other is not None:
+            return pairwise(t, other, out=out)
+        if dim is None:
+            dim = axis
+        if dim is None:
+            _check_not_empty(t._a, None, name)
+            return _finish(whole(t), out)
+        r = along(t, dim, bool(keepdim))
+        if out is not None:
+            return result(*(write_out(o, v) for o, v in zip(out, r, strict=True)))
+        return r
+
+    extreme.__name__ = extreme.__qualname__ = name
+    extreme.__doc__ = (
+        f"{name}(input): the {name}imum, equal ones sharing the gradient; {name}(input, dim): (values, indices), the first "
+        f"of equal ones taking it; {name}(input, other): elementwise."
+    )
+    return extreme
+
+
+max = _max_or_min("max", amax, maximum, max_result)
+min = _max_or_min("min", amin, minimum, min_result)
+
+
+def _arg(name):
+    def arg(input, dim=None, keepdim=False, *, axis=None, out=None):
+        x = operand(input, name)._a
+        if dim is None:
+            dim = axis
+        dim = None if dim is None else check_dim(dim, x.ndim)
+        if x.size == 0 and (dim is None or x.shape[dim] == 0):
+            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+        return _finish(wrap(getattr(Tensor._k, name)(x, dim, keepdim)), out)
+
+    arg.__name__ = arg.__qualname__ = name
+    arg.__doc__ = f"The index of the {name[3:]}imum along `dim`, or in the flattened tensor; the first of equal ones."
+    return arg
+
+
+argmax, argmin = _arg("argmax"), _arg("argmin")
+
+
+def median(input, dim=None, keepdim=False):
+    """The middle value, the lower of two; with dim (values, indices)."""
+    from .index import gather, sort
+    from .shape import reshape, squeeze
+
+    t = operand(input, "median")
+    if dim is None:
+        flat = reshape(t, (-1,))
+        return flat[0] if t._a.size == 1 else median(flat, 0).values
+    dim = check_dim(dim, t._a.ndim)
+    if t._a.ndim == 0:
+        return median_result(t, wrap(Tensor._k.argmax(t._a, None, False)))
+    _check_not_empty(t._a, (dim,), "median")
+    order = sort(wrap(t._a), dim)[1]
+    at = wrap(_span(Tensor._k, order._a, dim, (t._a.shape[dim] - 1) // 2, (t._a.shape[dim] - 1) // 2 + 1))
+    values = gather(t, dim, at)
+    return median_result(*((values, at) if keepdim else (squeeze(values, dim), squeeze(at, dim))))
+
+
+# ---------------------------------------------------------------- any, all
+
+
+def _logical(name, doc):
+    def reduce(input, dim=None, keepdim=False, *, axis=None, out=None):
+        x = operand(input, name)._a
+        if dim is None:
+            dim = axis
+        r = wrap(getattr(Tensor._k, name)(x, dims_of(dim, x.ndim), keepdim))
+        return _finish(cast(r, dt.uint8) if x.dtype.name == "uint8" else r, out)
+
+    reduce.__name__ = reduce.__qualname__ = name
+    reduce.__doc__ = doc
+    return reduce
+
+
+any, all = _logical("any", "Whether one element is not zero."), _logical("all", "Whether no element is zero.")
+
+# ---------------------------------------------------------------- variance
+
+
+def _spread_arguments(dim, unbiased, correction):
+    """torch's overloads: var(unbiased), var(dim, unbiased, keepdim), var(dim, correction=…)."""
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if unbiased is not None:
+        correction = 1 if unbiased else 0
+    return dim, 1 if correction is None else correction
+
+
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None, axis=None):
+    """The variance over `dim`: Σ(x - mean)² / max(0, n - correction), correction 1 unless given."""
+    if dim is None:
+        dim = axis
+    t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "var")
+    return _finish(_variance(t, dims, correction, keepdim), out)
+
+
+def _spread(input, dim, unbiased, keepdim, correction, name):
+    t = operand(input, name)
+    dim, correction = _spread_arguments(dim, unbiased, correction)
+    if t._a.dtype.kind in "iub":
+        raise RuntimeError(f"{name} only support floating point and complex dtypes")
+    dims = dims_of(dim, t._a.ndim)
+    if _count(t._a.shape, dims) - correction <= 0:
+        import warnings
+
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input "
+            "numel divided by output numel).",
+            stacklevel=3,
+        )
+    return t, dims, correction, keepdim
+
+
+def _variance(t, dims, correction, keepdim):
+    x = t._a
+    r = wrap(Tensor._k.var(x, dims, correction, keepdim))
+    if t._fn is not None and grad_mode.enabled:
+        record(r, var_rule, (t._fn,), (x, dims, correction, keepdim), (t, None, None, None))
+    return r
+
+
+def var_rule(k, dy, saved, needs):
+    """2/(n - correction) · (x - mean) · dy"""
+    x, dims, correction, keepdim = saved
+    n = _count(x.shape, dims) - correction
+    centred = k.sub(x, k.mean(x, dims, True))
+    scale = 2.0 / n if n > 0 else math.nan
+    return (k.mul(_stretch(k, dy, x.shape, dims, keepdim), k.mul(centred, scale)),)
+
+
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None, axis=None):
+    """The standard deviation: √var. Its gradient is 0 where it is 0."""
+    if dim is None:
+        dim = axis
+    t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "std")
+    return _finish(_deviation(t, dims, correction, keepdim), out)
+
+
+def _deviation(t, dims, correction, keepdim):
+    x = t._a
+    r = wrap(Tensor._k.sqrt(Tensor._k.var(x, dims, correction, keepdim)))
+    if t._fn is not None and grad_mode.enabled:
+        saved = (x, r._a, dims, correction, keepdim)
+        record(r, std_rule, (t._fn,), saved, (t, own_version(r), None, None, None))
+    return r
+
+
+def std_rule(k, dy, saved, needs):
+    """var's gradient of dy/(2·std), 0 where std is 0."""
+    x, y, dims, correction, keepdim = saved
+    half = k.where(k.eq(y, 0.0), 0.0, k.div(dy, k.mul(y, 2.0)))
+    return var_rule(k, half, (x, dims, correction, keepdim), needs)
+
+
+def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """(variance, mean)"""
+    t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "var_mean")
+    return _variance(t, dims, correction, keepdim), mean(t, dims, keepdim)
+
+
+def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """(standard deviation, mean)"""
+    t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "std_mean")
+    return _deviation(t, dims, correction, keepdim), mean(t, dims, keepdim)
+
+
+# ---------------------------------------------------------------- norms
+
+
+def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
+    """(Σ|x|^p)^(1/p) over `dim` (an int, several, or all); p 'fro' is 2, inf the largest |x|. Its gradient at 0 is 0."""
+    if p == "fro" or p is None:
+        p = 2.0
+    elif isinstance(p, str):
+        if p == "nuc":
+            raise NotImplementedError("norm: p='nuc' needs singular values, which fastnn does not have; use p='fro'")
+        p = float(p)
+    return vector_norm(input, p, dim, keepdim, dtype=dtype, out=out)
+
+
+def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
+    """linalg.vector_norm: (Σ|x|^ord)^(1/ord), ord a number, inf or -inf. Raises RuntimeError for integers."""
+    t = operand(x, "linalg.vector_norm")
+    if dtype is not None:
+        t = cast(t, dt.as_dtype(dtype, "vector_norm"))
+    a = t._a
+    if a.dtype.kind in "iub":
+        raise RuntimeError(
+            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {t.dtype.short}"
+        )
+    p = float(ord)
+    dims = dims_of(dim, a.ndim)
+    if a.size == 0 and _count(a.shape, dims) == 0 and (p < 0 or p == math.inf):
+        raise RuntimeError(f"linalg.vector_norm cannot compute the {p} norm on an empty tensor because the operation "
+                           "does not have an identity")  # fmt: skip
+    r = wrap(Tensor._k.norm(a, p, dims, keepdim))
+    if t._fn is not None and grad_mode.enabled:
+        record(r, norm_rule, (t._fn,), (a, r._a, p, dims, keepdim), (t, own_version(r), None, None, None))
+    return _finish(r, out)
+
+
+def norm_rule(k, dy, saved, needs):
+    """dy · sign(x) · (|x|/y)^(p-1), 0 where y is 0; for p = ±inf shared by the elements that reach y."""
+    x, y, p, dims, keepdim = saved
+    if p == 0:
+        return (k.zeros(x.shape, x.dtype),)
+    kept = _kept(x.shape, dims)
+    y, dy = k.reshape(y, kept), k.reshape(dy, kept)
+    if p == 1:
+        return (k.mul(dy, k.sign(x)),)
+    if p == 2:
+        return (k.mul(x, k.where(k.eq(y, 0.0), 0.0, k.div(dy, y))),)
+    size = k.abs(x)
+    if math.isinf(p):
+        at = k.cast(k.eq(size, y), x.dtype)
+        return (k.mul(k.mul(k.sign(x), at), k.div(dy, k.sum(at, dims, True))),)
+    scale = k.where(k.eq(y, 0.0), 0.0, k.div(dy, k.pow(y, p - 1.0)))
+    power = k.pow(size, p - 1.0)
+    if p < 1:  # |x|^(p-1) is infinite at 0, where the gradient is 0
+        power = k.where(k.eq(x, 0.0), 0.0, power)
+    return (k.mul(k.mul(k.sign(x), power), scale),)
+
+
+def dist(input, other, p=2):
+    """The p-norm of input - other."""
+    from .elementwise import sub
+
+    return vector_norm(sub(input, other), p)
+
+
+def logsumexp(input, dim, keepdim=False, *, out=None):
+    """ln Σ e^x over `dim`, shifted so that nothing overflows."""
+    t = operand(input, "logsumexp")
+    if t._a.dtype.kind in "iub":
+        t = cast(t, dt.get_default_dtype())
+    x = t._a
+    dims = dims_of(dim, x.ndim)
+    r = wrap(Tensor._k.logsumexp(x, dims, keepdim))
+    if t._fn is not None and grad_mode.enabled:
+        record(r, logsumexp_rule, (t._fn,), (x, r._a, dims, keepdim), (t, own_version(r), None, None))
+    return _finish(r, out)
+
+
+def logsumexp_rule(k, dy, saved, needs):
+    """dy·e^(x - y); the difference of two infinities is taken as 0."""
+    x, y, dims, keepdim = saved
+    kept = _kept(x.shape, dims)
+    y = k.reshape(y, kept)
+    y = k.where(k.isinf(y), 0.0, y)
+    return (k.mul(k.reshape(dy, kept), k.exp(k.sub(x, y))),)
+
+

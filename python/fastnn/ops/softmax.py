@@ -1,0 +1,71 @@
+"""softmax, log_softmax and softmin, each one op with its gradient kernel."""
+
+import warnings
+
+from .. import dtypes as dt
+from .._tape import grad_mode, own_version, record
+from ..tensor import Tensor, check_dim, wrap
+from .cast import cast
+from .elementwise import mul, sub
+from .reduce import sum
+from .unary import exp, neg, operand
+
+
+def _prepare(input, dim, dtype, function):
+    """The input in the dtype asked for, and dim from the front; torch's guess where dim is None, with its warning."""
+    t = input if isinstance(input, Tensor) else operand(input, function)
+    if dim is None:
+        warnings.warn(
+            f"Implicit dimension choice for {function} has been deprecated. Change the call to include dim=X as an "
+            "argument.",
+            stacklevel=3,
+        )
+        dim = 0 if t._a.ndim in (0, 1, 3) else 1
+    if dtype is not None:
+        t = cast(t, dt.as_dtype(dtype, function))
+    if t._a.dtype.kind in "iub":
+        raise NotImplementedError(f"\"{function}_kernel_impl\" not implemented for '{t.dtype.short}'")
+    return t, check_dim(dim, t._a.ndim)
+
+
+def softmax(input, dim=None, dtype=None, *, _stacklevel=3):
+    """e^x / Σ e^x along `dim`."""
+    t, dim = _prepare(input, dim, dtype, "softmax")
+    r = wrap(Tensor._k.softmax(t._a, dim))
+    if t._fn is not None and grad_mode.enabled:
+        record(r, softmax_rule, (t._fn,), (r._a, dim), (own_version(r), None))
+    return r
+
+
+def softmax_rule(k, dy, saved, needs):
+    return (k.softmax_backward(dy, *saved),)
+
+
+def softmax_backward(dy, y, dim):
+    """y·(dy - Σ dy·y), y = softmax x."""
+    g = mul(dy, y)
+    return sub(g, mul(y, sum(g, dim, True)))
+
+
+def log_softmax(input, dim=None, dtype=None, *, _stacklevel=3):
+    """x - ln Σ e^x along `dim`."""
+    t, dim = _prepare(input, dim, dtype, "log_softmax")
+    r = wrap(Tensor._k.log_softmax(t._a, dim))
+    if t._fn is not None and grad_mode.enabled:
+        record(r, log_softmax_rule, (t._fn,), (r._a, dim), (own_version(r), None))
+    return r
+
+
+def log_softmax_rule(k, dy, saved, needs):
+    return (k.log_softmax_backward(dy, *saved),)
+
+
+def log_softmax_backward(dy, y, dim):
+    """dy - e^y·Σ dy, y = log_softmax x."""
+    return sub(dy, mul(exp(y), sum(dy, dim, True)))
+
+
+def softmin(input, dim=None, dtype=None, *, _stacklevel=3):
+    """softmax of -input."""
+    t, dim = _prepare(input, dim, dtype, "softmin")
+    return softmax(neg(t), dim)

@@ -1,0 +1,594 @@
+"""The Tensor: an array, its place in the graph, and its interchange with Python and other libraries.
+
+The operations are functions in fastnn.ops; `_methods.py` hangs them on this class under torch's names. Nothing here
+computes.
+"""
+
+import weakref
+
+from . import _tape, backend
+from . import dtypes as dt
+from ._tape import Leaf, Version, grad_mode
+from .backend import xp
+
+_new = object.__new__
+_ndarray = xp.ndarray
+
+
+class Size(tuple):
+    """A shape: a tuple that prints as torch's does and counts its elements."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return f"torch.Size([{', '.join(map(str, self))}])"
+
+    def numel(self) -> int:
+        n = 1
+        for s in self:
+            n *= s
+        return n
+
+    def __getitem__(self, i):
+        r = tuple.__getitem__(self, i)
+        return Size(r) if isinstance(i, slice) else r
+
+    def __add__(self, other):
+        return Size(tuple.__add__(self, tuple(other)))
+
+    def __mul__(self, n):
+        return Size(tuple.__mul__(self, n))
+
+    __rmul__ = __mul__
+
+    def __reduce__(self):
+        return Size, (tuple(self),)
+
+
+class device:
+    """Where a tensor lives: 'cpu' (or 'cuda:0', for builds that have it)."""
+
+    __slots__ = ("type", "index")
+
+    def __init__(self, type="cpu", index=None):
+        if isinstance(type, device):
+            type, index = type.type, type.index
+        elif isinstance(type, int) and not isinstance(type, bool):
+            type, index = "cuda", type
+        elif isinstance(type, str):
+            if ":" in type:
+                type, _, number = type.partition(":")
+                if index is not None or not number.isdigit():
+                    raise RuntimeError(f"Invalid device string: '{type}:{number}'")
+                index = int(number)
+        else:
+            raise TypeError(f"device: expected a string such as 'cpu', got {type!r}")
+        if type not in ("cpu", "cuda", "meta", "mps", "xpu"):
+            raise RuntimeError(f"Expected one of cpu, cuda device type at start of device string: {type}")
+        self.type, self.index = type, index
+
+    def __repr__(self):
+        return f"device(type='{self.type}'" + (")" if self.index is None else f", index={self.index})")
+
+    def __str__(self):
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other):
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self):
+        return hash((self.type, self.index))
+
+    def __reduce__(self):
+        return device, (self.type, self.index)
+
+
+CPU = device("cpu")
+
+
+def check_device(d, function: str) -> None:
+    """Raise unless `d` names the CPU: the one device of this build."""
+    if d is None or d is CPU:
+        return
+    d = device(d)
+    if d.type != "cpu":
+        raise RuntimeError(f"{function}: device={str(d)!r} is not available in this build; use device='cpu'")
+
+
+def wrap(a):
+    """A Tensor over the array `a`, outside any graph."""
+    t = _new(Tensor)
+    t._a = a
+    t._fn = t._ver = t._grad = t._view = None
+    return t
+
+
+class Tensor:
+    """A multi-dimensional array with a gradient. See torch.Tensor; made by fastnn.tensor, zeros, rand, from_numpy ..."""
+
+    # _a     the array, NumPy's on the CPU
+    # _fn    None where no gradient is wanted; a Leaf where the user asked for one; else the Node that made it
+    # _ver   the Version shared with views and detached aliases; None while there is none and nothing was written
+    # _grad  the gradient, a Tensor
+    # _view  the Tensor whose memory this is a differentiable view of
+    __slots__ = ("_a", "_fn", "_ver", "_grad", "_view", "__dict__", "__weakref__")
+    __array_priority__ = 1000
+    _k = None  # the backend module: set by backend.use for all, and in the instance's dict by a device of its own
+
+    def __new__(cls, *data, device=None):
+        check_device(device, "Tensor")
+        t = _new(cls)
+        t._fn = t._ver = t._grad = t._view = None
+        if len(data) == 1 and not isinstance(data[0], int):
+            given = data[0]
+            if isinstance(given, Tensor):
+                t._a = given._a
+                t._ver = shared_version(given)
+            elif isinstance(given, Size):
+                t._a = xp.empty(given, dt.get_default_dtype().np)
+            else:
+                t._a = xp.array(given, dt.get_default_dtype().np)
+        elif not data:
+            t._a = xp.empty((0,), dt.get_default_dtype().np)
+        else:
+            t._a = xp.empty(data, dt.get_default_dtype().np)
+        return t
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    @staticmethod
+    def _make_subclass(cls, data, require_grad=False):
+        """`data`'s memory under the class `cls`, as a leaf (nn.Parameter)."""
+        t = _new(cls)
+        t._a = data._a
+        t._ver = shared_version(data)
+        t._fn = t._grad = t._view = None
+        if require_grad:
+            t.requires_grad_(True)
+        return t
+
+    # ------------------------------------------------------------ what it is
+
+    @property
+    def shape(self) -> Size:
+        return Size(self._a.shape)
+
+    @property
+    def dtype(self) -> dt.dtype:
+        return dt.from_np(self._a.dtype)
+
+    @property
+    def device(self) -> device:
+        return CPU
+
+    @property
+    def ndim(self) -> int:
+        return self._a.ndim
+
+    @property
+    def layout(self):
+        return strided
+
+    @property
+    def itemsize(self) -> int:
+        return self._a.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self._a.nbytes
+
+    @property
+    def names(self):
+        return (None,) * self._a.ndim
+
+    is_cuda = is_sparse = is_quantized = is_mkldnn = is_meta = is_mps = is_nested = is_xpu = False
+    is_cpu = True
+
+    def size(self, dim=None):
+        if dim is None:
+            return Size(self._a.shape)
+        return self._a.shape[check_dim(dim, self._a.ndim)]
+
+    def dim(self) -> int:
+        return self._a.ndim
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        return self._a.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        return self._a.itemsize
+
+    def stride(self, dim=None):
+        item = self._a.itemsize
+        strides = tuple(s // item for s in _torch_strides(self._a))
+        return strides if dim is None else strides[check_dim(dim, self._a.ndim)]
+
+    def storage_offset(self) -> int:
+        root = self._a
+        while isinstance(root.base, _ndarray):
+            root = root.base
+        return (xp.address(self._a) - xp.address(root)) // self._a.itemsize
+
+    def data_ptr(self) -> int:
+        return xp.address(self._a) if self._a.size else 0
+
+    def is_contiguous(self, memory_format=None) -> bool:
+        return self._a.flags.c_contiguous
+
+    def get_device(self) -> int:
+        return -1
+
+    def is_floating_point(self) -> bool:
+        return self.dtype.category == 2
+
+    def is_complex(self) -> bool:
+        return self.dtype.category == 3
+
+    def is_signed(self) -> bool:
+        return self.dtype.is_signed
+
+    def is_pinned(self) -> bool:
+        return False
+
+    def is_shared(self) -> bool:
+        return False
+
+    def is_inference(self) -> bool:
+        return False
+
+    def is_set_to(self, tensor) -> bool:
+        return xp.address(self._a) == xp.address(tensor._a) and self._a.strides == tensor._a.strides
+
+    # ------------------------------------------------------------ the graph
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._fn is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad=True):
+        """Ask for a gradient of this leaf. Raises RuntimeError for a tensor that is not floating point or not a leaf."""
+        if requires_grad:
+            if self._fn is None:
+                if self.dtype.category < 2:
+                    raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+                self._fn = Leaf(self)
+        elif self._fn is not None:
+            if not self._fn.leaf:
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "
+                    "in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                )
+            self._fn = None
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        return self._fn is None or self._fn.leaf
+
+    @property
+    def grad_fn(self):
+        return None if self._fn is None or self._fn.leaf else self._fn
+
+    @property
+    def grad(self):
+        return self._grad
+
+    @grad.setter
+    def grad(self, value):
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
+            if value is self:
+                raise RuntimeError("can't assign Variable as its own grad")
+            if value._a.shape != self._a.shape:
+                raise RuntimeError(
+                    f"assigned grad has data of a different size: {list(value._a.shape)}, expected {list(self._a.shape)}"
+                )
+            if value._a.dtype != self._a.dtype:
+                raise RuntimeError(
+                    f"assigned grad has data of a different type: {value.dtype}, the tensor's is {self.dtype}"
+                )
+        self._grad = value
+
+    @grad.deleter
+    def grad(self):
+        self._grad = None
+
+    @property
+    def retains_grad(self) -> bool:
+        fn = self._fn
+        return fn is not None and not fn.leaf and fn.hooks is not None and "retain" in fn.hooks
+
+    def retain_grad(self) -> None:
+        """Keep this non-leaf's gradient in .grad."""
+        if self._fn is None:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if self._fn.leaf:
+            return
+        ref = weakref.ref(self)
+
+        def keep(g):
+            t = ref()
+            if t is not None:
+                t._grad = wrap(g._a) if t._grad is None else t._grad + g
+
+        self._hooks()["retain"] = keep
+
+    def register_hook(self, hook):
+        """Call hook(grad) when this tensor's gradient is complete; what it returns, if not None, replaces it."""
+        if self._fn is None:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        hooks = self._hooks()
+        handle = RemovableHandle(hooks)
+        hooks[handle.id] = hook
+        return handle
+
+    def _hooks(self) -> dict:
+        if self._fn.hooks is None:
+            self._fn.hooks = {}
+        return self._fn.hooks
+
+    @property
+    def _version(self) -> int:
+        return 0 if self._ver is None else self._ver.n
+
+    def _bump(self) -> None:
+        """Count an in-place change."""
+        if self._ver is None:
+            self._ver = Version()
+        self._ver.n += 1
+
+    def _wrap_grad(self, a):
+        return wrap(a)
+
+    def _accumulate(self, g) -> None:
+        """self += the array g: how gradients add up in .grad."""
+        if self._a.shape != g.shape or self._fn is not None:
+            self._a = self._a + g
+        elif self._a.flags.writeable and self._a.flags.c_contiguous:
+            self._k.add(self._a, g, self._a)
+        else:
+            self._a = self._k.add(self._a, g)
+        self._bump()
+
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+        """Add this tensor's derivatives to the .grad of the leaves it was made from (autograd.backward)."""
+        from . import autograd
+
+        autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    def detach(self):
+        """The same memory outside the graph; in-place changes are still noticed (the version counter is shared)."""
+        t = wrap(self._a)
+        t._ver = shared_version(self)
+        return t
+
+    def detach_(self):
+        if self._view is not None:
+            raise RuntimeError("Can't detach views in-place; use detach() instead.")
+        self._fn = None
+        return self
+
+    @property
+    def data(self):
+        """The same memory outside the graph, with a version counter of its own: changes through it go unnoticed."""
+        return wrap(self._a)
+
+    @data.setter
+    def data(self, value):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        self._a = value._a
+        self._ver = None
+
+    # ------------------------------------------------------------ to Python
+
+    def item(self):
+        """The one value, as a Python number."""
+        if self._a.size != 1:
+            raise RuntimeError(f"a Tensor with {self._a.size} elements cannot be converted to Scalar")
+        return self._a.item()
+
+    def tolist(self):
+        return self._a.tolist()
+
+    def __bool__(self):
+        if self._a.size != 1:
+            if self._a.size == 0:
+                raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
+            raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+        return bool(self._a.item())
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __complex__(self):
+        return complex(self.item())
+
+    def __index__(self):
+        if self._a.size != 1 or self._a.dtype.kind not in "iub":
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self._a.item())
+
+    def __len__(self):
+        if self._a.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self._a.shape[0]
+
+    def __hash__(self):
+        return id(self)
+
+    def __format__(self, spec):
+        if self._a.ndim == 0 and type(self) is Tensor:
+            return self.item().__format__(spec)
+        return object.__format__(self, spec)
+
+    def __repr__(self, *, tensor_contents=None):
+        from ._tensor_str import tensor_str
+
+        fn = self._fn
+        return tensor_str(
+            self._a,
+            dtype_name=self.dtype.name,
+            default_dtype=dt.get_default_dtype().name,
+            grad_fn_name=None if fn is None or fn.leaf else _tape.backward_name(fn),
+            requires_grad=fn is not None,
+        )
+
+    def __reduce_ex__(self, protocol):
+        if self._fn is not None and not self._fn.leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support pickling and the deepcopy protocol "
+                "at the moment. Use detach() first."
+            )
+        return _rebuild, (type(self), self._a, self._fn is not None, self.__dict__ or None)
+
+    def __deepcopy__(self, memo):
+        if id(self) in memo:
+            return memo[id(self)]
+        if self._fn is not None and not self._fn.leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+            )
+        import copy
+
+        t = _rebuild(type(self), self._a.copy(order="K"), self._fn is not None, None)
+        memo[id(self)] = t
+        if self._grad is not None:
+            t._grad = copy.deepcopy(self._grad, memo)
+        for key, value in self.__dict__.items():
+            t.__dict__[key] = copy.deepcopy(value, memo)
+        return t
+
+    def __dir__(self):
+        return sorted(set(object.__dir__(self)) - {"_a", "_fn", "_ver", "_view"})
+
+    # ------------------------------------------------------------ to other libraries
+
+    def numpy(self, *, force=False):
+        """The array itself: shares memory. Raises RuntimeError where a gradient is asked for, unless force."""
+        if self._fn is not None:
+            if not force:
+                raise RuntimeError(
+                    "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+                )
+        return self._a
+
+    def __array__(self, dtype=None, copy=None):
+        a = self.numpy()
+        if dtype is not None and a.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"__array__: dtype {dtype} of a {a.dtype} tensor needs a copy, and copy=False was given")
+            return a.astype(dtype)
+        return a.copy() if copy else a
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        if array.dtype.kind == "b" and context is None:
+            return wrap(xp.asarray(array))
+        return wrap(xp.asarray(array))
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        if self._fn is not None:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        keywords = {}
+        if max_version is not None:
+            keywords["max_version"] = max_version
+        if dl_device is not None:
+            keywords["dl_device"] = dl_device
+        if copy is not None:
+            keywords["copy"] = copy
+        return self._a.__dlpack__(**keywords)
+
+    def __dlpack_device__(self):
+        return self._a.__dlpack_device__()
+
+
+class RemovableHandle:
+    """What registering a hook gives: remove() takes the hook out again; a context manager does so on exit."""
+
+    _ids = iter(range(1 << 62))
+
+    def __init__(self, hooks: dict):
+        self._ref = weakref.ref(hooks) if not isinstance(hooks, dict) else (lambda: hooks)
+        self.id = next(RemovableHandle._ids)
+
+    def remove(self) -> None:
+        hooks = self._ref()
+        if hooks is not None:
+            hooks.pop(self.id, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.remove()
+
+
+class _Layout:
+    def __repr__(self):
+        return "torch.strided"
+
+
+strided = _Layout()
+
+
+def _rebuild(cls, array, requires_grad, attributes):
+    t = _new(cls)
+    t._a = array
+    t._fn = t._ver = t._grad = t._view = None
+    if requires_grad:
+        t.requires_grad_(True)
+    if attributes:
+        t.__dict__.update(attributes)
+    return t
+
+
+def _torch_strides(a):
+    """NumPy's strides, except where a size of 0 or 1 leaves them open: there, a contiguous array's."""
+    if not a.flags.c_contiguous:
+        return a.strides
+    strides = []
+    step = a.itemsize
+    for s in reversed(a.shape):
+        strides.append(step)
+        step *= max(s, 1)
+    return tuple(reversed(strides))
+
+
+def shared_version(t) -> Version:
+    """t's version counter, made if there was none: for an alias that is to share it."""
+    if t._ver is None:
+        t._ver = Version()
+    return t._ver
+
+
+def check_dim(dim, ndim: int) -> int:
+    """`dim` counted from the front. Raises IndexError outside [-ndim, ndim); a 0-d tensor takes 0 and -1."""
+    if dim.__class__ is not int:
+        if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+            raise TypeError(f"dim must be an int, not {type(dim).__name__}")
+        dim = dim.__index__()
+    n = ndim or 1
+    if not -n <= dim < n:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    return dim + n if dim < 0 else dim
+
+
+def _set_backend(module):
+    Tensor._k = module
+
+
+backend.on_change(_set_backend)
+__all__ = ["Tensor", "Size", "device", "wrap", "grad_mode", "_tape"]
