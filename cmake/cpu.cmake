@@ -15,6 +15,8 @@ set(FASTNN_KERNEL_SOURCES
   csrc/cpu/optim.cpp
   csrc/cpu/rng.cpp
   csrc/cpu/rng_normal.cpp
+  csrc/cpu/conv2d.cpp
+  csrc/cpu/conv2d_weight.cpp
   csrc/cpu/pool2d.cpp
 )
 set(FASTNN_RUNTIME_SOURCES
@@ -41,6 +43,7 @@ set(FASTNN_BINDING_SOURCES
   csrc/strided.cpp
   csrc/bindings_optim.cpp
   csrc/bindings_rng.cpp
+  csrc/bindings_conv2d.cpp
   csrc/bindings_pool2d.cpp
 )
 
