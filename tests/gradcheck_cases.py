@@ -332,7 +332,7 @@ for reduction in ("mean", "sum", "none"):
     case(
         f"cross_entropy weight ignore {reduction}",
         lambda T, x, r=r: T.nn.functional.cross_entropy(
-            x, ids(T), T.tensor([1.0, 2.0, 0.5, 1.5], dtype=T.float64), ignore_index=0, label_smoothing=0.1, **r
+            x, ids(T), T.tensor([1.0, 2.0, 0.5, 1.5], dtype=x.dtype), ignore_index=0, label_smoothing=0.1, **r
         ),
         (3, 4),
     )

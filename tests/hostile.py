@@ -13,7 +13,8 @@ import os
 import sys
 import time
 
-KINDS = ("RuntimeError", "ValueError", "TypeError", "IndexError", "NotImplementedError", "MemoryError", "UnpicklingError")
+KINDS = ("RuntimeError", "ValueError", "TypeError", "IndexError", "NotImplementedError", "MemoryError")
+KINDS += ("UnpicklingError",)  # what a file that is no tensor raises, as in torch
 
 # Names the expressions use, besides T (the module), F (nn.functional) and nn.
 SETUP = {

@@ -18,7 +18,7 @@ FACTS = facts.FACTS
 
 
 def plain(T, value):
-    """An answer as nested tuples of strings and numbers: tensors with dtype, shape and values; scalars with their type."""
+    """An answer as nested tuples: tensors with dtype, shape, requires_grad and values; scalars with their type."""
     if isinstance(value, T.Tensor):
         return ("Tensor", str(value.dtype), tuple(value.shape), value.requires_grad, plain(T, value.tolist()))
     if isinstance(value, np.ndarray):

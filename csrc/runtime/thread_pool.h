@@ -13,8 +13,8 @@ void set_num_threads(int n);  // n >= 1; starts n - 1 workers at the next parall
 // Calls body(ctx, i, thread) for every i in [0, n); returns when all are done. 0 <= thread < what num_threads() last
 // returned to the calling thread, so that scratch per thread can be sized by it. Runs serially on the caller for n <=
 // 1, for one thread, when called from inside a parallel region (with the caller's thread index) and while another
-// thread's job has the workers. A single chunk is no region: a call inside it may use the workers. Chunks are handed out
-// in increasing order. body must not throw.
+// thread's job has the workers. A single chunk is no region: a call inside it may use the workers. Chunks are handed
+// out in increasing order. body must not throw.
 void parallel_run(int64_t n, void (*body)(void* ctx, int64_t i, int thread), void* ctx);
 #pragma GCC visibility pop
 

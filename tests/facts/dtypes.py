@@ -415,7 +415,7 @@ def dtype_attributes(T):
 
 @fact
 def dtype_aliases(T):
-    pairs = ["float", "float32", "double", "float64", "half", "float16", "long", "int64", "int", "int32", "short", "int16"]
+    pairs = "float float32 double float64 half float16 long int64 int int32 short int16".split()  # noqa: SIM905
     return [getattr(T, a) is getattr(T, b) for a, b in zip(pairs[::2], pairs[1::2], strict=True)]
 
 

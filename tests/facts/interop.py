@@ -60,8 +60,8 @@ def lengths(T):
 def comparison_with_none_and_others(T):
     x = T.ones(2)
     return (
-        x == None,
-        x != None,
+        x == None,  # noqa: E711
+        x != None,  # noqa: E711
         x is None,
         kind(lambda: x < None),
         answer(lambda: x == "a"),

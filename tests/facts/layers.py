@@ -442,7 +442,8 @@ def init_functions(T):
     T.manual_seed(1)
     init = T.nn.init
     w = T.empty(4, 3)
-    calls = ["xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "uniform_", "normal_", "ones_", "zeros_", "trunc_normal_"]
+    calls = ["xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_"]
+    calls += ["uniform_", "normal_", "ones_", "zeros_", "trunc_normal_"]
     return (
         {n: getattr(init, n)(w).clone() for n in calls},
         init.constant_(w, 2),

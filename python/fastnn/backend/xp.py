@@ -12,7 +12,9 @@ from numpy import (  # noqa: F401
     frombuffer,
     full,
     generic,
+    isnan,
     ndarray,
+    ndindex,
     nonzero,
     ones,
     zeros,
@@ -106,3 +108,14 @@ def strided_index(offset, size, stride):
     for i, (n, s) in enumerate(zip(size, stride, strict=True)):
         index += (_np.arange(n) * s).reshape((-1,) + (1,) * (len(size) - i - 1))
     return index
+
+
+def qr(a):
+    """Q and R of a matrix, reduced."""
+    return _np.linalg.qr(a)
+
+
+def seed_global(base_seed: int, worker: int) -> None:
+    """Seed NumPy's global generator in a data loading worker: every worker of every epoch differently, as torch does."""
+    words = _np.random.SeedSequence([worker, base_seed & 0xFFFFFFFF, base_seed >> 32, 0]).generate_state(4)
+    _np.random.seed(words)

@@ -1,6 +1,7 @@
 """The affine map of a layer, one op: product and bias in one kernel call."""
 
 from .._tape import grad_mode, record
+from ..backend import variants
 from ..tensor import Tensor, wrap
 from .elementwise import add
 from .matmul import matmul
@@ -30,7 +31,7 @@ def linear(input, weight, bias=None):
         r = wrap(Tensor._k.gemm(x.reshape(_rows(x), w.shape[1]), w.T, b, "none").reshape(x.shape[:-1] + (w.shape[0],)))
     fx, fw, fb = input._fn, weight._fn, None if bias is None else bias._fn
     if (fx is not None or fw is not None or fb is not None) and grad_mode.enabled:
-        record(r, linear_rule, (fx, fw, fb), (x, w), (input, weight))
+        record(r, linear_rule, (fx, fw, fb), (x, w, variants.current()), (input, weight, None))
     return r
 
 
@@ -69,7 +70,10 @@ def _check(input, weight, bias):
 
 def linear_rule(k, dy, saved, needs):
     """dx = dy·w, dw = dyᵀ·x, db = Σ dy over the rows."""
-    x, w = saved
+    x, w, variant = saved
+    if variant is not None:
+        with variants.kernels(gemm=variant):
+            return linear_rule(k, dy, (x, w, None), needs)
     shape = x.shape
     if len(shape) != 2:
         dy = k.reshape(dy, (_rows(x), w.shape[0]))

@@ -4,6 +4,7 @@ from .array import *  # noqa: F403
 from .conv2d import *  # noqa: F403
 from .elementwise import *  # noqa: F403
 from .gemm import *  # noqa: F403
+from .layers import *  # noqa: F403
 from .optim import *  # noqa: F403
 from .pool2d import *  # noqa: F403
 from .reduce import *  # noqa: F403

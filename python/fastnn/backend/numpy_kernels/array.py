@@ -116,7 +116,7 @@ def bincount_add(rows, index, shape):
 
 def _along(index, dim):
     """Index arrays that pick `index` along `dim` and its own place elsewhere."""
-    grid = np.ogrid[tuple(slice(0, s) for s in index.shape)]
+    grid = list(np.ogrid[tuple(slice(0, s) for s in index.shape)])
     grid[dim] = index
     return tuple(grid)
 

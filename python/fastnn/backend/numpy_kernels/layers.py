@@ -1,0 +1,84 @@
+"""NumPy twins of what layers need besides products, windows and softmax: normalisation, embedding, class weights."""
+
+import numpy as np
+
+from .array import bincount_add
+from .reduce import mean, sum_to
+
+
+def normalize_affine(x, dims, weight, bias, eps, centre):
+    """((x - mean)·rstd·weight + bias, mean, var) over `dims`, whose statistics keep their dimensions; rstd is
+    1/√(var + eps); without centre the mean is taken as 0. Two passes: the variance is the mean of squares of what is
+    already centred."""
+    mu = mean(x, dims, True) if centre else None
+    y = x - mu if centre else x
+    var = mean(np.square(y), dims, True)
+    y = y * _rstd(var, eps)
+    if weight is not None:
+        y *= weight
+    if bias is not None:
+        y += bias
+    return y, mu, var
+
+
+def _rstd(var, eps):
+    return np.reciprocal(np.sqrt(var + var.dtype.type(eps)))
+
+
+def normalize_affine_backward(dy, x, weight, mu, var, dims, eps, centre, want_input, want_weight):
+    """(dx, dweight), None for what is not wanted. With g = dy·weight and xhat = (x - mean)·rstd:
+    dx = rstd·(g - mean(g) - xhat·mean(g·xhat)), dweight = Σ dy·xhat."""
+    rstd = _rstd(var, eps)
+    xhat = (x - mu) * rstd if centre else x * rstd
+    dx = dw = None
+    if want_weight:
+        dw = sum_to(dy * xhat, weight.shape)
+    if want_input:
+        dx = dy.copy() if weight is None else dy * weight
+        g_mean = mean(dx, dims, True) if centre else None
+        xhat *= mean(dx * xhat, dims, True)
+        dx -= xhat
+        if centre:
+            dx -= g_mean
+        dx *= rstd
+    return dx, dw
+
+
+def target_weights(logits, target, weight, ignore_index, label_smoothing):
+    """m [N, C] of logits' dtype: m[i, c] = (1 - s)·w[c]·(c = target[i]) + s/C·w[c], 0 in rows of ignore_index."""
+    n, classes = logits.shape
+    kept = target != ignore_index
+    ids = target[kept]
+    if ids.size and (ids.min() < 0 or ids.max() >= classes):
+        raise IndexError(f"target_weights: a target is out of bounds for {classes} classes")
+    w = np.ones(classes, logits.dtype) if weight is None else weight
+    m = np.zeros((n, classes), logits.dtype)
+    if label_smoothing:
+        m[kept] = w * (label_smoothing / classes)
+    m[np.flatnonzero(kept), ids] += w[ids] * logits.dtype.type(1 - label_smoothing)
+    return m
+
+
+def embedding_factors(index, padding_idx, scale_grad_by_freq, dtype):
+    """What each looked-up row's gradient is multiplied by, [..., 1]; None where it is 1 throughout."""
+    if padding_idx is None and not scale_grad_by_freq:
+        return None
+    factors = np.ones(index.shape, dtype)
+    if scale_grad_by_freq and index.size:
+        factors /= np.bincount(index.reshape(-1))[index]
+    if padding_idx is not None:
+        factors[index == padding_idx] = 0
+    return factors[..., None]
+
+
+def embedding_backward(dy, index, shape, padding_idx, scale_grad_by_freq):
+    """Zeros of `shape` with dy's rows added at `index`, but none at padding_idx; always in the same order."""
+    factors = embedding_factors(index, padding_idx, scale_grad_by_freq, dy.dtype)
+    if factors is not None:
+        dy = dy * factors
+    return bincount_add(dy.reshape(index.size, shape[1]), index.reshape(-1), shape)
+
+
+__all__ = [
+    "embedding_backward", "embedding_factors", "normalize_affine", "normalize_affine_backward", "target_weights",
+]  # fmt: skip

@@ -1,0 +1,393 @@
+"""save and load: torch's .pt files (a zip of one pickle and raw storages), written atomically, read without trust.
+
+A pickle is a program. The reader here runs a machine of its own that knows only the instructions a file of tensors
+needs and a fixed list of names (tensors, storages, dtypes, OrderedDict): whatever else a file asks for is refused,
+nothing in it can call Python. Every size is checked against the file's own length before memory is taken.
+"""
+
+import contextlib
+import io
+import os
+import secrets
+from collections import OrderedDict
+
+from fastnn import dtypes as dt
+from fastnn.backend import xp
+from fastnn.tensor import Size, Tensor, device, wrap
+
+_ALIGNMENT = 64  # of storages within the file, as torch's: a memory-mapped one can be used by vector instructions
+_MAX_RATIO = 64  # a deflated entry that grows more than this when unpacked is refused (torch stores, ratio 1)
+_PICKLE_LIMIT = 1 << 28
+
+_STORAGES = {
+    "FloatStorage": dt.float32,
+    "DoubleStorage": dt.float64,
+    "HalfStorage": dt.float16,
+    "BFloat16Storage": dt.bfloat16,
+    "LongStorage": dt.int64,
+    "IntStorage": dt.int32,
+    "ShortStorage": dt.int16,
+    "CharStorage": dt.int8,
+    "ByteStorage": dt.uint8,
+    "BoolStorage": dt.bool_,
+    "ComplexFloatStorage": dt.complex64,
+    "ComplexDoubleStorage": dt.complex128,
+}
+_STORAGE_OF = {dtype: name for name, dtype in _STORAGES.items()}
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def atomic_write(path):
+    """A binary file that becomes `path` when the block ends well; otherwise what was at `path` stays as it was.
+
+    Written beside it under a temporary name, brought to disk, then renamed: a crash leaves the old file or the new.
+    """
+    path = os.path.realpath(os.fspath(path))
+    temporary = f"{path}.{secrets.token_hex(4)}.tmp"
+    mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o666
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    if os.name == "posix":  # the rename itself
+        folder = os.open(os.path.dirname(path), os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def save(obj, f, **ignored) -> None:
+    """Write tensors, numbers, strings, dtypes, and dictionaries, lists, tuples and sets of them: a state_dict.
+
+    f: a path, which is replaced only when all is written, or a binary file object. torch.load reads the result.
+    Raises TypeError for an object of another class: save model.state_dict(), not the model.
+    """
+    writer = _Writer()
+    program = writer.pickle(obj)
+    if hasattr(f, "write"):
+        _write_zip(f, program, writer.storages)
+    else:
+        with atomic_write(f) as file:
+            _write_zip(file, program, writer.storages)
+
+
+def load(f, map_location=None, pickle_module=None, *, weights_only: bool = True, mmap=None):
+    """Read a file of save, or of torch.save: tensors, numbers, strings and containers of them.
+
+    f: a path or a binary file object. Tensors come to the CPU whatever device they were saved from. Files that ask
+    for anything else are refused with ValueError, whatever weights_only says.
+    """
+    if hasattr(f, "read"):
+        return _read_zip(f, getattr(f, "name", "the file"))
+    with open(f, "rb") as file:
+        return _read_zip(file, os.fspath(f))
+
+
+def _write_zip(file, program, storages):
+    import zipfile
+
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+
+        def put(name, content, align=False):
+            info = zipfile.ZipInfo("archive/" + name)  # its date is fixed: equal contents give equal files
+            if align:
+                # local header: 30 bytes, the name, the extra field (an id, its length, padding)
+                end = archive.fp.tell() + 30 + len(info.filename) + 4
+                padding = -end % _ALIGNMENT
+                info.extra = b"FB" + padding.to_bytes(2, "little") + b"Z" * padding
+            archive.writestr(info, content)
+
+        put("data.pkl", program)
+        put(".format_version", "1")
+        put(".storage_alignment", str(_ALIGNMENT))
+        put("byteorder", "little")
+        for key, array in enumerate(storages):
+            put(f"data/{key}", _little_endian_bytes(array), align=True)
+        put("version", "3\n")
+
+
+def _little_endian_bytes(array):
+    if array.dtype.byteorder == ">":
+        array = array.astype(array.dtype.newbyteorder("<"))
+    return memoryview(array.reshape(-1).view("uint8")) if array.size else b""
+
+
+# -- writing the pickle -----------------------------------------------------------------------------------------------
+
+
+class _Writer:
+    """Writes pickle protocol 2, the instructions spelt out: the names in it are torch's, which need not be here."""
+
+    def __init__(self):
+        self.out = io.BytesIO()
+        self.storages: list = []
+        self._keys: dict = {}  # identity of a storage's array → its number
+        self._memo: dict = {}  # identity of an object written before → its memo number
+        self._alive: list = []  # objects whose identity is in use
+        self._open: set = set()  # containers being written: a cycle would never end
+
+    def pickle(self, obj) -> bytes:
+        self.out.write(b"\x80\x02")
+        self._write(obj, "obj")
+        self.out.write(b".")
+        return self.out.getvalue()
+
+    def _global(self, module, name):
+        self.out.write(f"c{module}\n{name}\n".encode())
+
+    def _int(self, value):
+        if -(1 << 31) <= value < 1 << 31:
+            self.out.write(b"J" + value.to_bytes(4, "little", signed=True))
+            return
+        digits = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+        if len(digits) > 255:
+            raise ValueError("save: an integer of more than 255 bytes")
+        self.out.write(b"\x8a" + bytes([len(digits)]) + digits)
+
+    def _text(self, value):
+        encoded = value.encode("utf-8", "surrogatepass")
+        self.out.write(b"X" + len(encoded).to_bytes(4, "little") + encoded)
+
+    def _write(self, obj, where):
+        kind = type(obj)
+        if obj is None:
+            self.out.write(b"N")
+        elif kind is bool:
+            self.out.write(b"\x88" if obj else b"\x89")
+        elif kind is int:
+            self._int(obj)
+        elif kind is float:
+            import struct
+
+            self.out.write(b"G" + struct.pack(">d", obj))
+        elif kind is str:
+            self._text(obj)
+        elif isinstance(obj, dt.dtype):
+            self._global("torch", obj.name)
+        elif isinstance(obj, xp.generic):
+            self._write(obj.item(), where)
+        elif id(obj) in self._memo:
+            self.out.write(b"j" + self._memo[id(obj)].to_bytes(4, "little"))
+        else:
+            self._write_object(obj, kind, where)
+            number = self._memo[id(obj)] = len(self._memo)
+            self._alive.append(obj)
+            self.out.write(b"r" + number.to_bytes(4, "little"))
+
+    def _write_object(self, obj, kind, where):
+        if id(obj) in self._open:
+            raise ValueError(f"save: {where} contains itself")
+        self._open.add(id(obj))
+        if isinstance(obj, Tensor):
+            self._tensor(obj)
+        elif kind is OrderedDict:
+            self._global("collections", "OrderedDict")
+            self.out.write(b")R")
+            self._entries(obj, where)
+            if obj.__dict__:  # a state_dict's _metadata
+                self._write(dict(obj.__dict__), f"{where}.__dict__")
+                self.out.write(b"b")
+        elif kind is dict:
+            self.out.write(b"}")
+            self._entries(obj, where)
+        elif kind is list:
+            self.out.write(b"](")
+            for i, value in enumerate(obj):
+                self._write(value, f"{where}[{i}]")
+            self.out.write(b"e")
+        elif kind is tuple:
+            self._items(obj, where)
+        elif kind is Size:
+            self._global("torch", "Size")
+            self._items(tuple(obj), where)
+            self.out.write(b"\x85R")
+        elif kind is set:
+            self._global("builtins", "set")
+            self.out.write(b"](")
+            for value in obj:
+                self._write(value, f"{where}{{...}}")
+            self.out.write(b"e\x85R")
+        elif kind is bytes:
+            self._global("_codecs", "encode")
+            self._text(obj.decode("latin1"))
+            self._text("latin1")
+            self.out.write(b"\x86R")
+        elif isinstance(obj, device):
+            self._global("torch", "device")
+            self._text(str(obj))
+            self.out.write(b"\x85R")
+        else:
+            hint = "; save its state_dict()" if hasattr(obj, "state_dict") else ""
+            raise TypeError(f"save: {where} is of class {kind.__module__}.{kind.__qualname__}{hint}. "
+                            "Tensors, numbers, strings, dtypes and containers of them can be saved")  # fmt: skip
+        self._open.discard(id(obj))
+
+    def _items(self, values, where):
+        self.out.write(b"(")
+        for i, value in enumerate(values):
+            self._write(value, f"{where}[{i}]")
+        self.out.write(b"t")
+
+    def _entries(self, mapping, where):
+        self.out.write(b"(")
+        for key, value in mapping.items():
+            self._write(key, f"a key of {where}")
+            self._write(value, f"{where}[{key!r}]")
+        self.out.write(b"u")
+
+    def _tensor(self, tensor):
+        from fastnn.nn.parameter import Parameter
+
+        if tensor.grad_fn is not None:
+            tensor = tensor.detach()
+        if isinstance(tensor, Parameter):
+            self._global("torch._utils", "_rebuild_parameter")
+            self.out.write(b"(")
+            self._plain_tensor(tensor._a, False)
+            self.out.write(b"\x88" if tensor.requires_grad else b"\x89")
+            self._empty_ordered_dict()
+            self.out.write(b"tR")
+        else:
+            self._plain_tensor(tensor._a, tensor.requires_grad)
+
+    def _empty_ordered_dict(self):
+        self._global("collections", "OrderedDict")
+        self.out.write(b")R")
+
+    def _plain_tensor(self, array, requires_grad):
+        root, offset, strides = _locate(array)
+        key = self._keys.get(id(root))
+        if key is None:
+            key = self._keys[id(root)] = len(self.storages)
+            self.storages.append(root)
+        self._global("torch._utils", "_rebuild_tensor_v2")
+        self.out.write(b"((")
+        self._text("storage")
+        self._global("torch", _STORAGE_OF[dt.from_np(array.dtype)])
+        self._text(str(key))
+        self._text("cpu")
+        self._int(root.size)
+        self.out.write(b"tQ")
+        self._int(offset)
+        self._items(array.shape, "shape")
+        self._items(strides, "strides")
+        self.out.write(b"\x88" if requires_grad else b"\x89")
+        self._empty_ordered_dict()
+        self.out.write(b"tR")
+
+
+def _locate(array):
+    """(the array that owns the memory, where in it `array` begins, its strides), in elements.
+
+    Tensors that share memory are written over one storage, and share it again when loaded. An array whose owner has
+    another dtype, or gaps, is copied.
+    """
+    root = array
+    while isinstance(root.base, xp.ndarray):
+        root = root.base
+    item = array.itemsize
+    if root.flags.c_contiguous and root.dtype == array.dtype and all(s >= 0 and s % item == 0 for s in array.strides):
+        return root, (xp.address(array) - xp.address(root)) // item, tuple(s // item for s in array.strides)
+    root = xp.contiguous_copy(array)
+    return root, 0, tuple(s // item for s in root.strides)
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _read_zip(file, name):
+    import zipfile
+
+    if not zipfile.is_zipfile(file):
+        raise ValueError(
+            f"load: {name} is not a zip file of torch.save; the formats of torch before 1.6 (2020) are not read"
+        )
+    file.seek(0, os.SEEK_END)
+    length = file.tell()
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return _Archive(archive, length, name).load()
+    except (zipfile.BadZipFile, EOFError, zipfile.zlib.error, NotImplementedError) as error:
+        raise ValueError(f"load: {name} is damaged: {error}") from None
+
+
+class _Archive:
+    """The entries of a .pt file, each checked before it is read."""
+
+    def __init__(self, archive, length, name):
+        self.archive, self.name = archive, name
+        self.storages: dict = {}  # key → (array, dtype)
+        self.entries = {}
+        total = 0
+        for info in archive.infolist():
+            packed, size = info.compress_size, info.file_size
+            if size > max(packed, 1024) * _MAX_RATIO or (info.compress_type == 0 and size != packed):
+                raise ValueError(f"load: {name}: entry {info.filename!r} grows from {packed} to {size} bytes; refused")
+            total += packed
+            self.entries[info.filename.partition("/")[2]] = info
+        if total > length:
+            raise ValueError(f"load: {name}: its entries add up to {total} bytes, the file has {length}")
+        if "data.pkl" not in self.entries:
+            raise ValueError(f"load: {name} has no entry data.pkl: not a file of torch.save")
+        self.big_endian = "byteorder" in self.entries and self.read("byteorder", 16) == b"big"
+
+    def read(self, entry, limit) -> bytes:
+        if entry not in self.entries:
+            raise ValueError(f"load: {self.name} lacks the entry {entry!r}")
+        if self.entries[entry].file_size > limit:
+            raise ValueError(f"load: {self.name}: entry {entry!r} has {self.entries[entry].file_size} bytes, "
+                             f"at most {limit} expected")  # fmt: skip
+        return self.archive.read(self.entries[entry])
+
+    def load(self):
+        from fastnn._unpickle import Unpickler
+
+        program = self.read("data.pkl", _PICKLE_LIMIT)
+        return Unpickler(program, self.name, self.storage).load()
+
+    def storage(self, dtype_name, key, count):
+        """The flat array of `count` elements under `key`, read once."""
+        dtype = _STORAGES.get(dtype_name)
+        if dtype is None:
+            raise ValueError(f"load: {self.name}: no storage of class {dtype_name!r} is known")
+        if key not in self.storages:
+            size = count * dtype.itemsize
+            entry = self.entries.get(f"data/{key}")
+            if entry is None or entry.file_size != size:
+                held = "is missing" if entry is None else f"has {entry.file_size} bytes"
+                raise ValueError(f"load: {self.name}: storage {key!r} of {count} x {dtype.name} {held}, not {size}")
+            array = xp.frombuffer(bytearray(self.read(f"data/{key}", size)), dtype=dtype.np)
+            self.storages[key] = (array.byteswap() if self.big_endian else array), dtype
+        array, known = self.storages[key]
+        if known is not dtype or array.size != count:
+            raise ValueError(f"load: {self.name}: storage {key!r} is used with two types or sizes")
+        return array
+
+
+def rebuild_tensor(storage, offset, size, stride, requires_grad) -> Tensor:
+    """A tensor over `storage`, or ValueError where it would reach outside."""
+    numbers = (offset, *size, *stride)
+    if len(size) != len(stride) or len(size) > 64 or not all(type(n) is int and 0 <= n < 1 << 62 for n in numbers):
+        raise ValueError(f"load: a tensor of size {size}, stride {stride}, offset {offset}")
+    if 0 not in size and offset + sum((n - 1) * step for n, step in zip(size, stride)) >= storage.size:
+        raise ValueError(f"load: a tensor of size {size}, stride {stride}, offset {offset} in {storage.size} elements")
+    if 0 in size:
+        return _with_grad(wrap(xp.empty(size, storage.dtype)), requires_grad)
+    item = storage.itemsize
+    view = xp.as_strided(storage[offset:], size, [step * item for step in stride])
+    return _with_grad(wrap(view), requires_grad)
+
+
+def _with_grad(tensor, requires_grad):
+    return tensor.requires_grad_() if requires_grad is True else tensor
