@@ -417,7 +417,7 @@ def test_schedules():
         (lambda o: lr_scheduler.StepLR(o, 4, 0.5), [0.8 * 0.5 ** (k // 4) for k in n]),
         (lambda o: lr_scheduler.MultiStepLR(o, [3, 5, 5], 0.1), [0.8 * 0.1 ** ((k >= 3) + 2 * (k >= 5)) for k in n]),
         (lambda o: lr_scheduler.ExponentialLR(o, 0.9), [0.8 * 0.9**k for k in n]),
-        (lambda o: lr_scheduler.LambdaLR(o, lambda k: 1 / (1 + k)), [0.8 / (1 + k) for k in n]),
+        (lambda o: lr_scheduler.LambdaLR(o, lambda epoch: 1 / (1 + epoch)), [0.8 / (1 + k) for k in n]),
         (
             lambda o: lr_scheduler.CosineAnnealingLR(o, 5, 0.1),
             [0.1 + 0.7 * (1 + math.cos(math.pi * k / 5)) / 2 for k in n],

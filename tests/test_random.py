@@ -127,7 +127,8 @@ def sequence(g):
                 (g.integers_, (0, 100)),
             ):
                 add(filled(n, dtype, lambda a, fill=fill, args=args: fill(a, *args)))
-            add(filled(n, dtype, lambda a: g.bernoulli_from_(a, np.full(a.shape, 0.7, dtype))))
+            p = np.full(n, 0.7, dtype)
+            add(filled(n, dtype, lambda a, p=p: g.bernoulli_from_(a, p)))
         for dtype in ("bool", "uint8", "int8", "int16", "int32", "int64"):
             add(filled(n, dtype, g.random_))
             add(filled(n, dtype, lambda a: g.bernoulli_(a, 0.6)))
@@ -226,16 +227,18 @@ def test_memory_order(table):
 
 def test_dropout(table):
     for dtype in ("float32", "float64"):
-        for x in (np.arange(-600, 600, dtype=dtype).reshape(30, 40), np.ones((40, 50), dtype).T):
+        one = np.dtype(dtype).type(1)
+        flat = np.arange(-600, 600, dtype=dtype)
+        drawn = fresh(table, 7).dropout_mask((1200,), 0.25)
+        assert 0.7 < drawn.mean() < 0.8
+        for x, memory in ((flat.reshape(30, 40), lambda a: a), (flat.reshape(30, 40).T, lambda a: a.T)):
             y, mask = table.dropout(fresh(table, 7), x, 0.25)
             assert mask.dtype == np.bool_ and mask.shape == y.shape == x.shape and y.dtype == x.dtype
-            drawn = fresh(table, 7).dropout_mask((x.size,), 0.25).reshape(30, 40)[: x.shape[0]] if x.shape[0] == 30 else None
-            if drawn is not None:
-                assert np.array_equal(mask, drawn)
-            scale = np.dtype(dtype).type(1) / np.dtype(dtype).type(0.75)
-            assert np.array_equal(y, x * (mask * scale))
-            assert 0.7 < mask.mean() < 0.8
+            assert np.array_equal(memory(mask).ravel(), drawn)
+            assert np.array_equal(y, x * (mask * (one / (one - one / 4))))
             assert np.array_equal(table.dropout_backward(x, mask, 0.25), y)
+    x, mask = np.ones(100_000, np.float32), np.arange(100_000) % 3 > 0
+    assert np.array_equal(table.dropout_backward(x, mask, 0.5), mask * np.float32(2))
 
 
 def test_errors(table):
