@@ -444,4 +444,3 @@ def bitwise_not_(self):
 
 
 clip_, absolute_, negative_ = clamp_, abs_, neg_
-__all__ = [n for n in dir() if not n.startswith("_")]
