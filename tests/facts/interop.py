@@ -256,7 +256,7 @@ def deepcopy(T):
     (w * 2).sum().backward()
     c = copy.deepcopy(w)
     x = T.zeros(4)
-    pair = copy.deepcopy([x, x[:2], x])
+    pair = copy.deepcopy([x, x[:2].clone(), x])
     pair[0][0] = 5
     return c, c.grad, c.grad is w.grad, pair, pair[0] is pair[2]
 
