@@ -7,11 +7,16 @@ find_package(Threads REQUIRED)
 set(FASTNN_KERNEL_SOURCES
   csrc/cpu/table.cpp
   csrc/cpu/gemm.cpp
+  csrc/cpu/gemm_f32.cpp
+  csrc/cpu/gemm_f64.cpp
   csrc/cpu/gemm_bf16.cpp
   csrc/cpu/gemm_naive.cpp
   csrc/cpu/unary.cpp
   csrc/cpu/elementwise.cpp
   csrc/cpu/elementwise_compare.cpp
+  csrc/cpu/reduce.cpp
+  csrc/cpu/softmax.cpp
+  csrc/cpu/cross_entropy.cpp
   csrc/cpu/optim.cpp
   csrc/cpu/rng.cpp
   csrc/cpu/rng_normal.cpp
@@ -39,6 +44,9 @@ set(FASTNN_BINDING_SOURCES
   csrc/bindings_gemm.cpp
   csrc/bindings_elementwise.cpp
   csrc/strided.cpp
+  csrc/bindings_reduce.cpp
+  csrc/bindings_softmax.cpp
+  csrc/reduce_driver.cpp
   csrc/bindings_optim.cpp
   csrc/bindings_rng.cpp
   csrc/bindings_pool2d.cpp

@@ -1,4 +1,4 @@
-"""The same bits at any number of threads: every op's results and gradients, and 20 training steps, on each CPU table."""
+"""The same bits at any number of threads: every op's results and gradients, and 20 training steps, on CPU tables."""
 
 import numpy as np
 import pytest

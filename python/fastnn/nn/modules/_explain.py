@@ -10,8 +10,11 @@ The shapes on the way are worked out from the layers' arithmetic (`_output_shape
 """
 
 import math
+import os
 import sys
 from typing import NamedTuple
+
+_HERE = os.path.dirname(__file__)  # the frames of calls between a model and its layers
 
 
 class _Misfit(NamedTuple):
@@ -62,7 +65,7 @@ def annotate(module, args, error) -> None:
 
 def _describe(root, path, trace, input_shape) -> str:
     misfit = trace.misfit
-    expected, got, tail = str(misfit.expected), str(misfit.got), ""
+    expected, got, tail = f"{misfit.expected} {misfit.what}", str(misfit.got), ""
     inner_is_root = root is trace.module
     if not inner_is_root and input_shape is not None and misfit.what == "input features":
         before, fits = _image_story(root, trace, input_shape)
@@ -73,7 +76,7 @@ def _describe(root, path, trace, input_shape) -> str:
                 tail = f", the layer fits {_times(fits[0])}"
     if not tail and misfit.fix:
         tail = f"; {misfit.fix}"
-    text = f"{path} ({type(trace.module).__name__}): expects {expected} {misfit.what}, got {got}"
+    text = f"{path} ({type(trace.module).__name__}): expects {expected}, got {got}"
     shown = trace.shape if inner_is_root else input_shape
     if shown is not None:
         text += f"; the input was {_times(shown[1:] if len(shown) > 1 else shown)}"
@@ -101,8 +104,7 @@ def _first_shape(args):
 def _root_name(module) -> str:
     """The variable that the caller of the model has it under ("net"), else the class's name."""
     frame = sys._getframe(1)
-    here = ("_explain.py", "module.py", "container.py")
-    while frame is not None and frame.f_code.co_filename.endswith(here):
+    while frame is not None and os.path.dirname(frame.f_code.co_filename) == _HERE:
         frame = frame.f_back
     if frame is not None:
         for names in (frame.f_locals, frame.f_globals):
