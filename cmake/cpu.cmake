@@ -14,9 +14,14 @@ set(FASTNN_KERNEL_SOURCES
   csrc/cpu/unary.cpp
   csrc/cpu/elementwise.cpp
   csrc/cpu/elementwise_compare.cpp
+  csrc/cpu/reduce.cpp
+  csrc/cpu/softmax.cpp
+  csrc/cpu/cross_entropy.cpp
   csrc/cpu/optim.cpp
   csrc/cpu/rng.cpp
   csrc/cpu/rng_normal.cpp
+  csrc/cpu/conv2d.cpp
+  csrc/cpu/conv2d_weight.cpp
   csrc/cpu/pool2d.cpp
 )
 set(FASTNN_RUNTIME_SOURCES
@@ -41,8 +46,12 @@ set(FASTNN_BINDING_SOURCES
   csrc/bindings_gemm.cpp
   csrc/bindings_elementwise.cpp
   csrc/strided.cpp
+  csrc/bindings_reduce.cpp
+  csrc/bindings_softmax.cpp
+  csrc/reduce_driver.cpp
   csrc/bindings_optim.cpp
   csrc/bindings_rng.cpp
+  csrc/bindings_conv2d.cpp
   csrc/bindings_pool2d.cpp
 )
 

@@ -185,6 +185,8 @@ PYBIND11_MODULE(_cpu, m) {
       "How often each kernel variant has run.");
 
   bind_elementwise(m);
+  bind_reduce(m);
+  bind_softmax(m);
 
   // For tests.
   m.def("_os", &os::name, "Which of the runtime/os_*.cpp this is.");
@@ -212,5 +214,6 @@ PYBIND11_MODULE(_cpu, m) {
   bind_optim(m);
   bind_gemm(m);
   bind_rng(m);
+  bind_conv2d(m);
   bind_pool2d(m);
 }

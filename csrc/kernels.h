@@ -37,6 +37,13 @@ struct GemmArgs {
 };
 
 // ---- conv2d ----
+// y[n, k, p, q] = act(bias[k] + sum over c, r, s of x[n, c, p*stride - pad + r*dilation, ...] * w[k, c, r, s]), zero
+// outside x; output channel k of group g = k / (K/groups) sees the C/groups channels of group g. All C-contiguous.
+struct Conv2dShape {
+  int64_t N, C, H, W, K, P, Q, R, S, groups;
+  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+};
+enum class ConvPass : int { Forward, Input };
 
 // ---- pool2d ----
 // x [planes, H, W] -> y [planes, P, Q] with windows of R x S taps. P and Q are given (the binding applies torch's rule);
@@ -74,8 +81,62 @@ enum class Elementwise : int {
 using ElementwiseFn = void (*)(int64_t n, void* out, const void* a, const void* b, const void* c, const double* p);
 
 // ---- reduce ----
+// Sums (of x, x^2, |x|, (x - centre)^2), the product, and extremes (of x, |x|) that a NaN wins.
+#define FASTNN_REDUCE_OPS(X) \
+  X(Sum) X(Prod) X(Max) X(Min) X(SumSquare) X(SumAbs) X(MaxAbs) X(MinAbs) X(SumSquareDiff)
+enum class Reduce : int {
+#define FASTNN_ENUM(name) name,
+  FASTNN_REDUCE_OPS(FASTNN_ENUM)
+#undef FASTNN_ENUM
+};
+// A matrix of rows that are contiguous (cols >= 1) and row_stride elements apart (rows >= 1).
+struct ReduceArgs {
+  Dtype dtype;
+  Reduce op;
+  const void* x;
+  int64_t rows, cols, row_stride;
+  const void* centre;  // for SumSquareDiff: one value an output
+  void* out;
+};
+// The extreme and the first place that has it (of a NaN, the first NaN).
+struct ArgReduceArgs {
+  Dtype dtype;
+  bool max;
+  const void* x;
+  int64_t rows, cols, row_stride;
+  void* values;
+  int64_t* indices;
+};
 
 // ---- softmax, cross_entropy ----
+enum class Softmax : int { Forward, LogForward, Backward, LogBackward };
+// Along n of [rows, n] (contiguous), or of columns begin .. end of one [n, inner]. Forward: a = x; backward: a = dy,
+// b = the result of forward.
+struct SoftmaxArgs {
+  Dtype dtype;
+  Softmax op;
+  const void *a, *b;
+  void* out;
+  int64_t rows, n;
+  int64_t inner, begin, end;  // softmax_columns
+};
+// Rows of logits, contiguous, `classes` each; ids in [0, classes) or ignore_index. Pointers to the first row's.
+struct CrossEntropyArgs {
+  Dtype dtype;
+  const void* logits;
+  const int64_t* target;
+  const void* weight;  // [classes] or null: ones
+  double weight_sum;   // over all classes
+  int64_t rows, classes, ignore_index;
+  double smoothing;
+  void* lse;           // [rows]: logsumexp, written by forward, read by backward
+  void* loss;          // forward: [rows]
+  const void* dloss;   // backward: one value, or (dloss_stride 1) one a row
+  int64_t dloss_stride;
+  double scale;        // backward: times dloss
+  void* dlogits;
+  bool stream;         // write dlogits past the caches
+};
 
 // ---- optim ----
 // A run of one parameter's elements with its gradient and the optimizer's state.

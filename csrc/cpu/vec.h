@@ -236,7 +236,7 @@ FASTNN_INLINE bool any(Mask<T> m) {
 }
 template <class T>
 FASTNN_INLINE Vec<T> select(Mask<T> m, Vec<T> a, Vec<T> b) {
-  return Vec<T>::from_bits((m.m & a.bits()) | (~m.m & b.bits()));
+  return m.m ? a.v : b.v;  // not by & and |: GCC 12 fails on some of those (an internal error after forwprop)
 }
 template <class T>
 FASTNN_INLINE Vec<T> max(Vec<T> a, Vec<T> b) {

@@ -236,6 +236,11 @@ FASTNN_INLINE Vec<T> vlog(Vec<T> x) {
   const Vec<T> y = l.e * Vec<T>(Fit<T>::ln2_hi) - ((l.tail - l.e * Vec<T>(Fit<T>::ln2_lo)) - l.f);
   return log_ends(x, Vec<T>::zero(), y);
 }
+// For use once a row: not inlined, to keep the code small.
+template <class T>
+__attribute__((noinline)) Vec<T> log_of(Vec<T> x) {
+  return vlog(x);
+}
 template <class T>
 FASTNN_INLINE Vec<T> vlog1p(Vec<T> x) {
   const Vec<T> one = vset<T>(1), u = one + x;

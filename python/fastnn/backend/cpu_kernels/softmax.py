@@ -1,3 +1,22 @@
-"""The compiled softmax kernels, under their twins' names; what they do not cover goes to the twin."""
+"""The compiled softmax and cross-entropy kernels, under their twins' names: C functions that pass on to the twin what they
+do not cover."""
 
-__all__: list[str] = []
+from fastnn._cpu import (
+    cross_entropy,
+    cross_entropy_backward,
+    log_softmax,
+    log_softmax_backward,
+    logsumexp,
+    softmax,
+    softmax_backward,
+)
+
+__all__ = [
+    "cross_entropy",
+    "cross_entropy_backward",
+    "log_softmax",
+    "log_softmax_backward",
+    "logsumexp",
+    "softmax",
+    "softmax_backward",
+]

@@ -58,7 +58,6 @@ def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothin
     n, classes = logits.shape
     kept, safe = _targets(logits, target, ignore_index)
     m = np.maximum.reduce(logits, 1, None, None, True, -np.inf)
-    m = np.where(np.isfinite(m), m, 0).astype(logits.dtype, copy=False)
     lse = np.log(np.add.reduce(np.exp(logits - m), 1)) + m[:, 0]
     rows = np.arange(n)
     loss = lse - (logits[rows, safe] if classes else lse)

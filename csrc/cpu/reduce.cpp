@@ -1,0 +1,257 @@
+// Reductions of a matrix's rows or columns. Sums run in eight accumulators a block of 4096 elements; blocks are added
+// pairwise, so the error grows with the logarithm of the length. The order depends on the shape alone.
+#include "cpu/rows.h"
+#include "kernels.h"
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+
+constexpr int64_t kBlock = 4096;    // elements of a row summed without pairwise steps
+constexpr int64_t kRowBlock = 64;   // rows of a column sum held in registers before they join the result
+
+// map: what is reduced; join: the reduction, of vectors and of numbers; identity: its neutral element.
+template <class T>
+struct Plus {
+  static constexpr T identity = 0;
+  static FASTNN_INLINE Vec<T> map(Vec<T> x, Vec<T>) { return x; }
+  static FASTNN_INLINE Vec<T> join(Vec<T> a, Vec<T> b) { return a + b; }
+  static FASTNN_INLINE T join(T a, T b) { return a + b; }
+  static FASTNN_INLINE T across(Vec<T> a) { return sum(a); }
+};
+template <class T, class Derived>
+struct Tree {  // across for the others: lane i meets lane i + half
+  static FASTNN_INLINE T across(Vec<T> a) {
+    T x[Vec<T>::size];
+    a.store(x);
+    for (int h = Vec<T>::size / 2; h > 0; h /= 2)
+      for (int i = 0; i < h; ++i) x[i] = Derived::join(x[i], x[i + h]);
+    return x[0];
+  }
+};
+template <class T>
+struct Sum : Plus<T> {};
+template <class T>
+struct SumSquare : Plus<T> {
+  static FASTNN_INLINE Vec<T> map(Vec<T> x, Vec<T>) { return x * x; }
+};
+template <class T>
+struct SumAbs : Plus<T> {
+  static FASTNN_INLINE Vec<T> map(Vec<T> x, Vec<T>) { return abs(x); }
+};
+template <class T>
+struct SumSquareDiff : Plus<T> {
+  static FASTNN_INLINE Vec<T> map(Vec<T> x, Vec<T> c) { return (x - c) * (x - c); }
+};
+template <class T>
+struct Prod : Tree<T, Prod<T>> {
+  static constexpr T identity = 1;
+  static FASTNN_INLINE Vec<T> map(Vec<T> x, Vec<T>) { return x; }
+  static FASTNN_INLINE Vec<T> join(Vec<T> a, Vec<T> b) { return a * b; }
+  static FASTNN_INLINE T join(T a, T b) { return a * b; }
+};
+template <class T>
+struct Max : Tree<T, Max<T>> {
+  static constexpr T identity = -__builtin_inf();
+  static FASTNN_INLINE Vec<T> map(Vec<T> x, Vec<T>) { return x; }
+  // The machine's max gives b where either is NaN: b's NaN passes, a's is put back.
+  static FASTNN_INLINE Vec<T> join(Vec<T> a, Vec<T> b) { return select(isnan(a), a, max(a, b)); }
+  static FASTNN_INLINE T join(T a, T b) { return a != a || a > b ? a : b; }
+};
+template <class T>
+struct Min : Tree<T, Min<T>> {
+  static constexpr T identity = __builtin_inf();
+  static FASTNN_INLINE Vec<T> map(Vec<T> x, Vec<T>) { return x; }
+  static FASTNN_INLINE Vec<T> join(Vec<T> a, Vec<T> b) { return select(isnan(a), a, min(a, b)); }
+  static FASTNN_INLINE T join(T a, T b) { return a != a || a < b ? a : b; }
+};
+template <class T>
+struct MaxAbs : Max<T> {
+  static FASTNN_INLINE Vec<T> map(Vec<T> x, Vec<T>) { return abs(x); }
+};
+template <class T>
+struct MinAbs : Min<T> {
+  static FASTNN_INLINE Vec<T> map(Vec<T> x, Vec<T>) { return abs(x); }
+};
+
+template <class T, class Op>
+FASTNN_INLINE T block(const T* x, int64_t n, Vec<T> c) {
+  constexpr int L = Vec<T>::size;
+  const Vec<T> identity(Op::identity);
+  Vec<T> a0 = identity;
+  int64_t i = 0;
+  if (n >= 8 * L) {
+    Vec<T> a1 = identity, a2 = identity, a3 = identity, a4 = identity, a5 = identity, a6 = identity, a7 = identity;
+    for (; i + 8 * L <= n; i += 8 * L) {
+      const T* p = x + i;
+      a0 = Op::join(a0, Op::map(Vec<T>::load(p), c));
+      a1 = Op::join(a1, Op::map(Vec<T>::load(p + L), c));
+      a2 = Op::join(a2, Op::map(Vec<T>::load(p + 2 * L), c));
+      a3 = Op::join(a3, Op::map(Vec<T>::load(p + 3 * L), c));
+      a4 = Op::join(a4, Op::map(Vec<T>::load(p + 4 * L), c));
+      a5 = Op::join(a5, Op::map(Vec<T>::load(p + 5 * L), c));
+      a6 = Op::join(a6, Op::map(Vec<T>::load(p + 6 * L), c));
+      a7 = Op::join(a7, Op::map(Vec<T>::load(p + 7 * L), c));
+    }
+    a0 = Op::join(Op::join(Op::join(a0, a4), Op::join(a2, a6)), Op::join(Op::join(a1, a5), Op::join(a3, a7)));
+  }
+  for (; i + L <= n; i += L) a0 = Op::join(a0, Op::map(Vec<T>::load(x + i), c));
+  const int rest = static_cast<int>(n - i);
+  if (rest > 0) a0 = Op::join(a0, first(Op::map(Vec<T>::load(x + i, rest), c), rest, identity));
+  return Op::across(a0);
+}
+
+template <class T, class Op>
+T long_row(const T* x, int64_t n, Vec<T> c) {
+  T levels[64];  // sums of 1, 2, 4 ... blocks that wait for a partner: the binary digits of the count
+  int top = 0;
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; i += kBlock) {
+    T v = block<T, Op>(x + i, n - i < kBlock ? n - i : kBlock, c);
+    for (int64_t k = count++; k & 1; k >>= 1) v = Op::join(levels[--top], v);
+    levels[top++] = v;
+  }
+  T v = levels[--top];
+  while (top > 0) v = Op::join(levels[--top], v);
+  return v;
+}
+
+template <class T, template <class> class Op>
+void rows(const ReduceArgs& a) {
+  const T *x = static_cast<const T*>(a.x), *c = static_cast<const T*>(a.centre);
+  T* out = static_cast<T*>(a.out);
+  for (int64_t i = 0; i < a.rows; ++i, x += a.row_stride) {
+    const Vec<T> centre(c ? c[i] : T(0));
+    out[i] = a.cols <= kBlock ? block<T, Op<T>>(x, a.cols, centre) : long_row<T, Op<T>>(x, a.cols, centre);
+  }
+}
+
+// A strip of four vectors keeps its sums in registers for 64 rows, then joins the result, which stays in the cache. All
+// strips of 64 rows before the next 64: their pages are walked once.
+template <class T, template <class> class OpT>
+void columns(const ReduceArgs& a) {
+  using Op = OpT<T>;
+  constexpr int L = Vec<T>::size;
+  const T *c = static_cast<const T*>(a.centre);
+  T* out = static_cast<T*>(a.out);
+  const int64_t stride = a.row_stride;
+  for (int64_t r0 = 0; r0 < a.rows; r0 += kRowBlock) {
+    const T* x = static_cast<const T*>(a.x) + r0 * stride;
+    const int64_t n = a.rows - r0 < kRowBlock ? a.rows - r0 : kRowBlock;
+    int64_t j = 0;
+    for (; j + 4 * L <= a.cols; j += 4 * L) {
+      Vec<T> m[4], s[4];
+      unroll<4>([&](auto k) {
+        m[k] = c ? Vec<T>::load(c + j + k * L) : Vec<T>::zero();
+        s[k] = Op::map(Vec<T>::load(x + j + k * L), m[k]);
+      });
+      for (int64_t r = 1; r < n; ++r)
+        unroll<4>([&](auto k) { s[k] = Op::join(s[k], Op::map(Vec<T>::load(x + r * stride + j + k * L), m[k])); });
+      unroll<4>([&](auto k) {
+        (r0 ? Op::join(Vec<T>::load(out + j + k * L), s[k]) : s[k]).store(out + j + k * L);
+      });
+    }
+    for (; j < a.cols; j += L) {
+      const int w = static_cast<int>(a.cols - j < L ? a.cols - j : L);
+      const Vec<T> m = c ? Vec<T>::load(c + j, w) : Vec<T>::zero();
+      const auto at = [&](int64_t r) { return Op::map(Vec<T>::load(x + r * stride + j, w), m); };
+      Vec<T> s0 = at(0);
+      int64_t r = 1;
+      if (n >= 8) {
+        Vec<T> s1 = at(1), s2 = at(2), s3 = at(3);
+        for (r = 4; r + 4 <= n; r += 4) {
+          s0 = Op::join(s0, at(r));
+          s1 = Op::join(s1, at(r + 1));
+          s2 = Op::join(s2, at(r + 2));
+          s3 = Op::join(s3, at(r + 3));
+        }
+        s0 = Op::join(Op::join(s0, s2), Op::join(s1, s3));
+      }
+      for (; r < n; ++r) s0 = Op::join(s0, at(r));
+      (r0 ? Op::join(Vec<T>::load(out + j, w), s0) : s0).store(out + j, w);
+    }
+  }
+}
+
+template <class T>
+void pick_rows(const ReduceArgs& a) {
+  switch (a.op) {
+#define FASTNN_CASE(name) \
+  case Reduce::name:      \
+    return rows<T, name>(a);
+    FASTNN_REDUCE_OPS(FASTNN_CASE)
+#undef FASTNN_CASE
+  }
+}
+template <class T>
+void pick_columns(const ReduceArgs& a) {
+  switch (a.op) {
+#define FASTNN_CASE(name) \
+  case Reduce::name:      \
+    return columns<T, name>(a);
+    FASTNN_REDUCE_OPS(FASTNN_CASE)
+#undef FASTNN_CASE
+  }
+}
+
+// ---- places ----
+
+// The extreme first, then the first element equal to it: that scan stops early, and ties and NaN come out right.
+template <class T, template <class> class Op>
+void arg_rows(const ArgReduceArgs& a) {
+  constexpr int L = Vec<T>::size;
+  const T* x = static_cast<const T*>(a.x);
+  T* values = static_cast<T*>(a.values);
+  for (int64_t i = 0; i < a.rows; ++i, x += a.row_stride) {
+    const T best = a.cols <= kBlock ? block<T, Op<T>>(x, a.cols, Vec<T>::zero())
+                                    : long_row<T, Op<T>>(x, a.cols, Vec<T>::zero());
+    const Vec<T> wanted(best);
+    const bool nan = best != best;
+    int64_t j = 0;
+    for (; j + L <= a.cols; j += L) {
+      const Vec<T> v = Vec<T>::load(x + j);
+      if (any(nan ? isnan(v) : eq(v, wanted))) break;
+    }
+    while (j < a.cols - 1 && !(nan ? x[j] != x[j] : x[j] == best)) ++j;
+    values[i] = x[j];  // not best: the sign of a zero is that of the first
+    a.indices[i] = j;
+  }
+}
+
+template <class T>
+void arg_columns(const ArgReduceArgs& a) {
+  const T* x = static_cast<const T*>(a.x);
+  T* values = static_cast<T*>(a.values);
+  for (int64_t j = 0; j < a.cols; ++j) {
+    values[j] = x[j];
+    a.indices[j] = 0;
+  }
+  const bool max = a.max;
+  for (int64_t i = 1; i < a.rows; ++i) {
+    const T* row = x + i * a.row_stride;
+    for (int64_t j = 0; j < a.cols; ++j) {
+      const T v = row[j], old = values[j];
+      const bool better = (max ? v > old : v < old) | ((v != v) & (old == old));
+      values[j] = better ? v : old;
+      a.indices[j] = better ? i : a.indices[j];
+    }
+  }
+}
+
+}  // namespace
+
+void reduce_rows(const ReduceArgs& a) { a.dtype == Dtype::F32 ? pick_rows<float>(a) : pick_rows<double>(a); }
+void reduce_columns(const ReduceArgs& a) { a.dtype == Dtype::F32 ? pick_columns<float>(a) : pick_columns<double>(a); }
+void arg_reduce_rows(const ArgReduceArgs& a) {
+  if (a.dtype == Dtype::F32) {
+    a.max ? arg_rows<float, Max>(a) : arg_rows<float, Min>(a);
+  } else {
+    a.max ? arg_rows<double, Max>(a) : arg_rows<double, Min>(a);
+  }
+}
+void arg_reduce_columns(const ArgReduceArgs& a) {
+  a.dtype == Dtype::F32 ? arg_columns<float>(a) : arg_columns<double>(a);
+}
+
+}  // namespace FASTNN_ISA
+}  // namespace fastnn

@@ -1,0 +1,38 @@
+// What row kernels share: tails, and reductions across a vector that leave the result in every lane.
+#pragma once
+#include "cpu/vec.h"
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+
+// x in the first n lanes, other beyond.
+template <class T>
+FASTNN_INLINE Vec<T> first(Vec<T> x, int n, Vec<T> other) {
+  static constexpr T index[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return select(lt(Vec<T>::load(index), Vec<T>(static_cast<T>(n))), x, other);
+}
+
+// Lane i meets lane i ^ h for h = size / 2 ... 1: the same order in every lane, so the same bits.
+template <class T, int H, class F>
+FASTNN_INLINE Vec<T> fold(Vec<T> x, const F& f) {
+  if constexpr (H == 0) {
+    return x;
+  } else {
+    typename Vec<T>::I index;
+    for (int i = 0; i < Vec<T>::size; ++i) index[i] = i ^ H;
+    return fold<T, H / 2>(f(x, Vec<T>(__builtin_shuffle(x.v, index))), f);
+  }
+}
+template <class T>
+FASTNN_INLINE Vec<T> fold_sum(Vec<T> x) {
+  return fold<T, Vec<T>::size / 2>(x, [](Vec<T> a, Vec<T> b) { return a + b; });
+}
+template <class T>
+FASTNN_INLINE Vec<T> fold_max(Vec<T> x) {  // a NaN may be lost
+  return fold<T, Vec<T>::size / 2>(x, [](Vec<T> a, Vec<T> b) { return max(a, b); });
+}
+
+}  // namespace
+}  // namespace FASTNN_ISA
+}  // namespace fastnn

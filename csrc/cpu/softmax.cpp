@@ -1,0 +1,200 @@
+// Softmax and log-softmax, forward and backward. A row goes from memory to a core's cache once: largest value,
+// exponentials and their sum, scaling. The machine's max may lose a NaN, the sum of exponentials does not: a row with a NaN,
+// with +inf, or of -inf alone is NaN throughout, as in torch.
+#include "cpu/rows.h"
+#include "cpu/vecmath.h"
+#include "kernels.h"
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+
+template <class T>
+FASTNN_INLINE Vec<T> lowest() {
+  return vset<T>(-__builtin_inf());
+}
+// Beyond the end: -inf, whose exponential is 0.
+template <class T>
+FASTNN_INLINE Vec<T> tail(const T* x, int n) {
+  return first(Vec<T>::load(x, n), n, lowest<T>());
+}
+
+template <class T>
+FASTNN_INLINE Vec<T> row_max(const T* x, int64_t n) {
+  constexpr int L = Vec<T>::size;
+  Vec<T> m[4] = {lowest<T>(), lowest<T>(), lowest<T>(), lowest<T>()};
+  int64_t i = 0;
+  for (; i + 4 * L <= n; i += 4 * L) unroll<4>([&](auto k) { m[k] = max(m[k], Vec<T>::load(x + i + k * L)); });
+  for (; i + L <= n; i += L) m[0] = max(m[0], Vec<T>::load(x + i));
+  if (i < n) m[0] = max(m[0], tail(x + i, static_cast<int>(n - i)));
+  return fold_max(max(max(m[0], m[1]), max(m[2], m[3])));
+}
+
+// sum of exp(x - m) in every lane; f(i, e, count) sees each vector of exponentials.
+template <class T, class F>
+FASTNN_INLINE Vec<T> exp_sum(const T* x, int64_t n, Vec<T> m, const F& f) {
+  constexpr int L = Vec<T>::size;
+  Vec<T> s0 = Vec<T>::zero(), s1 = s0;
+  int64_t i = 0;
+  for (; i + 2 * L <= n; i += 2 * L) {
+    const Vec<T> u = vexp_nonpositive(Vec<T>::load(x + i) - m), v = vexp_nonpositive(Vec<T>::load(x + i + L) - m);
+    f(i, u, L);
+    f(i + L, v, L);
+    s0 += u;
+    s1 += v;
+  }
+  for (; i < n; i += L) {
+    const int w = static_cast<int>(n - i < L ? n - i : L);
+    const Vec<T> u = vexp_nonpositive((w == L ? Vec<T>::load(x + i) : tail(x + i, w)) - m);
+    f(i, u, w);
+    s0 += u;
+  }
+  return fold_sum(s0 + s1);
+}
+
+// y[i] = f(vector of a at i, vector of b at i), n elements.
+template <class T, class F>
+FASTNN_INLINE void each(int64_t n, const T* a, const T* b, T* y, const F& f) {
+  constexpr int L = Vec<T>::size;
+  int64_t i = 0;
+  for (; i + L <= n; i += L) f(Vec<T>::load(a + i), Vec<T>::load(b + i)).store(y + i);
+  const int w = static_cast<int>(n - i);
+  if (w > 0) f(Vec<T>::load(a + i, w), Vec<T>::load(b + i, w)).store(y + i, w);
+}
+template <class T, class F>
+FASTNN_INLINE Vec<T> sum_of(int64_t n, const T* a, const T* b, const F& f) {  // f(0, 0) = 0
+  constexpr int L = Vec<T>::size;
+  Vec<T> s[4] = {Vec<T>::zero(), Vec<T>::zero(), Vec<T>::zero(), Vec<T>::zero()};
+  int64_t i = 0;
+  for (; i + 4 * L <= n; i += 4 * L)
+    unroll<4>([&](auto k) { s[k] += f(Vec<T>::load(a + i + k * L), Vec<T>::load(b + i + k * L)); });
+  for (; i + L <= n; i += L) s[0] += f(Vec<T>::load(a + i), Vec<T>::load(b + i));
+  const int w = static_cast<int>(n - i);
+  if (w > 0) s[0] += f(Vec<T>::load(a + i, w), Vec<T>::load(b + i, w));
+  return fold_sum((s[0] + s[2]) + (s[1] + s[3]));
+}
+
+template <class T>
+void forward_row(const T* x, T* y, int64_t n) {
+  constexpr int L = Vec<T>::size;
+  if (n <= L) {  // one register
+    const int w = static_cast<int>(n);
+    const Vec<T> v = tail(x, w), e = vexp_nonpositive(v - fold_max(v));
+    (e / fold_sum(e)).store(y, w);
+    return;
+  }
+  const Vec<T> s = exp_sum(x, n, row_max(x, n), [&](int64_t i, Vec<T> e, int w) {
+    if (w == L) {
+      e.store(y + i);
+    } else {
+      e.store(y + i, w);
+    }
+  });
+  const Vec<T> scale = vset<T>(1) / s;
+  each(n, y, y, y, [&](Vec<T> e, Vec<T>) { return e * scale; });
+}
+template <class T>
+void log_forward_row(const T* x, T* y, int64_t n) {
+  const Vec<T> m = row_max(x, n);
+  const Vec<T> l = log_of(exp_sum(x, n, m, [](int64_t, Vec<T>, int) {}));
+  each(n, x, x, y, [&](Vec<T> v, Vec<T>) { return (v - m) - l; });
+}
+template <class T>
+void backward_row(const T* dy, const T* y, T* dx, int64_t n) {
+  const Vec<T> s = sum_of(n, dy, y, [](Vec<T> a, Vec<T> b) { return a * b; });
+  each(n, dy, y, dx, [&](Vec<T> a, Vec<T> b) { return b * (a - s); });
+}
+template <class T>
+void log_backward_row(const T* dy, const T* y, T* dx, int64_t n) {
+  const Vec<T> s = sum_of(n, dy, dy, [](Vec<T> a, Vec<T>) { return a; });
+  each(n, dy, y, dx, [&](Vec<T> a, Vec<T> b) { return a - vexp_nonpositive(b) * s; });
+}
+
+template <class T>
+void rows(const SoftmaxArgs& a) {
+  const T *x = static_cast<const T*>(a.a), *y = static_cast<const T*>(a.b);
+  T* out = static_cast<T*>(a.out);
+  for (int64_t i = 0; i < a.rows; ++i, x += a.n, out += a.n) {
+    switch (a.op) {
+      case Softmax::Forward:
+        forward_row(x, out, a.n);
+        break;
+      case Softmax::LogForward:
+        log_forward_row(x, out, a.n);
+        break;
+      case Softmax::Backward:
+        backward_row(x, y + i * a.n, out, a.n);
+        break;
+      case Softmax::LogBackward:
+        log_backward_row(x, y + i * a.n, out, a.n);
+    }
+  }
+}
+
+// A strip of columns, one vector wide, from top to bottom.
+template <class T>
+void columns(const SoftmaxArgs& a) {
+  constexpr int L = Vec<T>::size;
+  const int64_t n = a.n, stride = a.inner;
+  for (int64_t j = a.begin; j < a.end; j += L) {
+    const T *x = static_cast<const T*>(a.a) + j, *y = static_cast<const T*>(a.b) + j;
+    T* out = static_cast<T*>(a.out) + j;
+    const int w = static_cast<int>(a.end - j < L ? a.end - j : L);
+    const auto at = [&](const T* p, int64_t i) { return Vec<T>::load(p + i * stride, w); };
+    Vec<T> s = Vec<T>::zero();
+    if (a.op == Softmax::Forward || a.op == Softmax::LogForward) {
+      Vec<T> m = lowest<T>();
+      for (int64_t i = 0; i < n; ++i) m = max(m, at(x, i));
+      const bool log = a.op == Softmax::LogForward;
+      for (int64_t i = 0; i < n; ++i) {
+        const Vec<T> e = vexp_nonpositive(at(x, i) - m);
+        s += e;
+        if (!log) e.store(out + i * stride, w);
+      }
+      if (log) {
+        const Vec<T> l = log_of(s);
+        for (int64_t i = 0; i < n; ++i) ((at(x, i) - m) - l).store(out + i * stride, w);
+      } else {
+        const Vec<T> scale = vset<T>(1) / s;
+        for (int64_t i = 0; i < n; ++i) (at(out, i) * scale).store(out + i * stride, w);
+      }
+    } else if (a.op == Softmax::Backward) {
+      for (int64_t i = 0; i < n; ++i) s = fma(at(x, i), at(y, i), s);
+      for (int64_t i = 0; i < n; ++i) (at(y, i) * (at(x, i) - s)).store(out + i * stride, w);
+    } else {
+      for (int64_t i = 0; i < n; ++i) s += at(x, i);
+      for (int64_t i = 0; i < n; ++i) (at(x, i) - vexp_nonpositive(at(y, i)) * s).store(out + i * stride, w);
+    }
+  }
+}
+
+// Shifted by the largest value where that is finite: +inf gives +inf, -inf alone gives -inf.
+template <class T>
+void logsumexp(const SoftmaxArgs& a) {
+  const T* x = static_cast<const T*>(a.a);
+  T* out = static_cast<T*>(a.out);
+  for (int64_t i = 0; i < a.rows; ++i, x += a.n) {
+    Vec<T> m = row_max(x, a.n);
+    m = select(lt(abs(m), vset<T>(__builtin_inf())), m, Vec<T>::zero());
+    Vec<T> s = Vec<T>::zero();
+    if (m[0] == 0) {  // the shift may have been left out: no bound from above
+      for (int64_t j = 0; j < a.n; j += Vec<T>::size) {
+        const int w = static_cast<int>(a.n - j < Vec<T>::size ? a.n - j : Vec<T>::size);
+        s += vexp(tail(x + j, w));
+      }
+      s = fold_sum(s);
+    } else {
+      s = exp_sum(x, a.n, m, [](int64_t, Vec<T>, int) {});
+    }
+    out[i] = (m + log_of(s))[0];
+  }
+}
+
+}  // namespace
+
+void softmax_rows(const SoftmaxArgs& a) { a.dtype == Dtype::F32 ? rows<float>(a) : rows<double>(a); }
+void softmax_columns(const SoftmaxArgs& a) { a.dtype == Dtype::F32 ? columns<float>(a) : columns<double>(a); }
+void logsumexp_rows(const SoftmaxArgs& a) { a.dtype == Dtype::F32 ? logsumexp<float>(a) : logsumexp<double>(a); }
+
+}  // namespace FASTNN_ISA
+}  // namespace fastnn
