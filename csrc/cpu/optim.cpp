@@ -59,7 +59,8 @@ struct Sgd {
     const T* __restrict grad = static_cast<const T*>(c.grad);
     T* __restrict buf = static_cast<T*>(c.state[0]);
     const T minus_lr = static_cast<T>(-a.lr), momentum = static_cast<T>(a.momentum),
-            share = static_cast<T>(1 - a.dampening), decay = static_cast<T>(a.weight_decay), sign = static_cast<T>(a.maximize ? -1 : 1);
+            share = static_cast<T>(1 - a.dampening), decay = static_cast<T>(a.weight_decay),
+            sign = static_cast<T>(a.maximize ? -1 : 1);
     for (int64_t i = 0; i < c.n; ++i) {
       T g = effective<kDecay>(p[i], grad[i], decay, sign);
       if (kMode) {
@@ -97,10 +98,11 @@ struct Adam {
     T* __restrict v = static_cast<T*>(c.state[1]);
     T* __restrict peak = static_cast<T*>(c.state[2]);
     const bool near = 1 - a.beta1 < 0.5;
-    const T decay = static_cast<T>(a.weight_decay), sign = static_cast<T>(a.maximize ? -1 : 1), shrink = static_cast<T>(a.shrink),
-            weight = static_cast<T>(1 - a.beta1) - (near ? 0 : 1), beta2 = static_cast<T>(a.beta2),
-            share = static_cast<T>(1 - a.beta2), correction = static_cast<T>(a.root_correction),
-            eps = static_cast<T>(a.eps), minus_step = static_cast<T>(-a.step_size);
+    const T decay = static_cast<T>(a.weight_decay), sign = static_cast<T>(a.maximize ? -1 : 1),
+            shrink = static_cast<T>(a.shrink), weight = static_cast<T>(1 - a.beta1) - (near ? 0 : 1),
+            beta2 = static_cast<T>(a.beta2), share = static_cast<T>(1 - a.beta2),
+            correction = static_cast<T>(a.root_correction), eps = static_cast<T>(a.eps),
+            minus_step = static_cast<T>(-a.step_size);
     for (int64_t i = 0; i < c.n; ++i) {
       T x = p[i] * shrink;  // 1 but for AdamW
       T g = effective<kDecay>(x, grad[i], decay, sign);
@@ -137,7 +139,8 @@ struct Adagrad {
       T* __restrict p = static_cast<T*>(c.param);
       const T* __restrict grad = static_cast<const T*>(c.grad);
       T* __restrict sum = static_cast<T*>(c.state[0]);
-      const T decay = static_cast<T>(a.weight_decay), sign = static_cast<T>(a.maximize ? -1 : 1), eps = static_cast<T>(a.eps), minus_lr = static_cast<T>(-a.lr);
+      const T decay = static_cast<T>(a.weight_decay), sign = static_cast<T>(a.maximize ? -1 : 1),
+              eps = static_cast<T>(a.eps), minus_lr = static_cast<T>(-a.lr);
       for (int64_t i = 0; i < c.n; ++i) {
         T g = effective<kDecay>(p[i], grad[i], decay, sign);
         T s = fma(g, g, sum[i]);
@@ -161,9 +164,9 @@ struct RmsProp {
     T* __restrict mean = static_cast<T*>(c.state[1]);
     T* __restrict buf = static_cast<T*>(c.state[2]);
     const bool near = 1 - a.alpha < 0.5;
-    const T decay = static_cast<T>(a.weight_decay), sign = static_cast<T>(a.maximize ? -1 : 1), alpha = static_cast<T>(a.alpha),
-            share = static_cast<T>(1 - a.alpha), weight = share - (near ? 0 : 1), eps = static_cast<T>(a.eps), minus_lr = static_cast<T>(-a.lr),
-            momentum = static_cast<T>(a.momentum);
+    const T decay = static_cast<T>(a.weight_decay), sign = static_cast<T>(a.maximize ? -1 : 1),
+            alpha = static_cast<T>(a.alpha), share = static_cast<T>(1 - a.alpha), weight = share - (near ? 0 : 1),
+            eps = static_cast<T>(a.eps), minus_lr = static_cast<T>(-a.lr), momentum = static_cast<T>(a.momentum);
     for (int64_t i = 0; i < c.n; ++i) {
       T g = effective<kDecay>(p[i], grad[i], decay, sign);
       T s = fma(share * g, g, square[i] * alpha);
@@ -251,27 +254,13 @@ inline void scale(const OptimWork& work, double factor) {
 }  // namespace
 
 void sgd_step_f32(const OptimWork& w, const SgdArgs& a) { run(a.weight_decay, Sgd<float>{w, a}); }
-void sgd_step_f64(const OptimWork& w, const SgdArgs& a) {
-  run(a.weight_decay, Sgd<double>{w, a});
-}
-void adam_step_f32(const OptimWork& w, const AdamArgs& a) {
-  run(a.weight_decay, Adam<float>{w, a});
-}
-void adam_step_f64(const OptimWork& w, const AdamArgs& a) {
-  run(a.weight_decay, Adam<double>{w, a});
-}
-void adagrad_step_f32(const OptimWork& w, const AdagradArgs& a) {
-  run(a.weight_decay, Adagrad<float>{w, a});
-}
-void adagrad_step_f64(const OptimWork& w, const AdagradArgs& a) {
-  run(a.weight_decay, Adagrad<double>{w, a});
-}
-void rmsprop_step_f32(const OptimWork& w, const RmsPropArgs& a) {
-  run(a.weight_decay, RmsProp<float>{w, a});
-}
-void rmsprop_step_f64(const OptimWork& w, const RmsPropArgs& a) {
-  run(a.weight_decay, RmsProp<double>{w, a});
-}
+void sgd_step_f64(const OptimWork& w, const SgdArgs& a) { run(a.weight_decay, Sgd<double>{w, a}); }
+void adam_step_f32(const OptimWork& w, const AdamArgs& a) { run(a.weight_decay, Adam<float>{w, a}); }
+void adam_step_f64(const OptimWork& w, const AdamArgs& a) { run(a.weight_decay, Adam<double>{w, a}); }
+void adagrad_step_f32(const OptimWork& w, const AdagradArgs& a) { run(a.weight_decay, Adagrad<float>{w, a}); }
+void adagrad_step_f64(const OptimWork& w, const AdagradArgs& a) { run(a.weight_decay, Adagrad<double>{w, a}); }
+void rmsprop_step_f32(const OptimWork& w, const RmsPropArgs& a) { run(a.weight_decay, RmsProp<float>{w, a}); }
+void rmsprop_step_f64(const OptimWork& w, const RmsPropArgs& a) { run(a.weight_decay, RmsProp<double>{w, a}); }
 void grad_norm_f32(const OptimWork& w, NormKind kind, double* partial) { norms<float>(w, kind, partial); }
 void grad_norm_f64(const OptimWork& w, NormKind kind, double* partial) { norms<double>(w, kind, partial); }
 void scale_f32(const OptimWork& w, double factor) { scale<float>(w, factor); }
