@@ -63,7 +63,7 @@ def from_dlpack(x):
 
 def has_internal_overlap(a) -> bool:
     """True where two indices of `a` name one element, as an expanded array's do (a stride of 0 along a size above 1)."""
-    if 0 not in a.strides:
+    if 0 not in a.strides or a.size == 0:
         return False
     return any(st == 0 and n > 1 for st, n in zip(a.strides, a.shape, strict=True))
 

@@ -77,7 +77,8 @@ def _class_weights(weight, x, function):
     w = operand(weight, function)._a
     if w.shape != (x.shape[1],):
         raise RuntimeError(
-            f"weight tensor should be defined either for all {x.shape[1]} classes or no classes but got weight tensor of "
+            f"weight tensor should be defined either for all {x.shape[1]} classes or no classes but got weight "
+            "tensor of "
             f"shape: {list(w.shape)}"
         )
     if w.dtype != x.dtype:
