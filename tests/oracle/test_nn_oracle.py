@@ -45,7 +45,7 @@ def test_weights_names_and_repr(text):
     theirs, after_theirs, ours, after_ours = layers
     assert repr(ours) == repr(theirs)
     assert list(ours.state_dict()) == list(theirs.state_dict())
-    for a, b in zip(ours.state_dict().values(), theirs.state_dict().values()):
+    for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
         same_bits(a, b)
     same_bits(after_ours, after_theirs)
 
@@ -138,25 +138,37 @@ def test_files_cross():
     ours = fastnn.nn.Sequential(fastnn.nn.Conv2d(1, 2, 3), fastnn.nn.BatchNorm2d(2), fastnn.nn.Linear(3, 4))
     optimizer = torch.optim.Adam(theirs.parameters())
     file = io.BytesIO()
-    content = {"model": theirs.state_dict(), "optimizer": optimizer.state_dict(), "view": torch.arange(6).view(2, 3).t(),
-               "parameter": theirs[0].weight, "dtype": torch.float16, "size": torch.Size([1]), "half": torch.ones(2).half()}  # fmt: skip
+    content = {
+        "model": theirs.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "view": torch.arange(6).view(2, 3).t(),
+        "parameter": theirs[0].weight,
+        "dtype": torch.float16,
+        "size": torch.Size([1]),
+        "half": torch.ones(2).half(),
+    }
     torch.save(content, file)
     file.seek(0)
     read = fastnn.load(file)
     ours.load_state_dict(read["model"])
-    for a, b in zip(ours.state_dict().values(), theirs.state_dict().values()):
+    for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
         same_bits(a, b)
     assert read["view"].tolist() == content["view"].tolist() and read["dtype"] is fastnn.float16
     assert isinstance(read["parameter"], fastnn.nn.Parameter) and read["optimizer"] == content["optimizer"]
 
     file = io.BytesIO()
-    content = {"model": ours.state_dict(), "list": [1, -(2**70), 2.5, None, True, "ü", b"\xff", (1,), {2}],
-               "view": fastnn.arange(6).reshape(2, 3).t(), "parameter": ours[0].weight, "dtype": fastnn.int8}  # fmt: skip
+    content = {
+        "model": ours.state_dict(),
+        "list": [1, -(2**70), 2.5, None, True, "ü", b"\xff", (1,), {2}],
+        "view": fastnn.arange(6).reshape(2, 3).t(),
+        "parameter": ours[0].weight,
+        "dtype": fastnn.int8,
+    }
     fastnn.save(content, file)
     file.seek(0)
     read = torch.load(file, weights_only=True)
     theirs.load_state_dict(read["model"])
-    for a, b in zip(ours.state_dict().values(), theirs.state_dict().values()):
+    for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
         same_bits(a, b)
     assert read["view"].tolist() == content["view"].tolist() and read["list"] == content["list"]
     assert isinstance(read["parameter"], torch.nn.Parameter) and read["dtype"] is torch.int8
@@ -184,9 +196,9 @@ def test_clip_grad_norm(norm, limit):
     results = []
     for T in BOTH:
         parameters = [T.nn.Parameter(T.zeros(*a.shape)) for a in arrays]
-        for p, a in zip(parameters, arrays):
+        for p, a in zip(parameters, arrays, strict=True):
             p.grad = T.from_numpy(a.copy())
         total = T.nn.utils.clip_grad_norm_(parameters, limit, norm)
         results.append([total.numpy(), *(p.grad.numpy() for p in parameters)])
-    for a, b in zip(*results):
+    for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(b, a, rtol=2e-6)
