@@ -26,7 +26,7 @@ LAYERS = [
     "Conv2d(4, 8, 3, padding='same')", "PReLU()", "PReLU(4, 0.1)", "Embedding(7, 5)", "Embedding(7, 5, padding_idx=-1)",
     "BatchNorm1d(3)", "BatchNorm2d(3, affine=False)", "LayerNorm((2, 3))", "LayerNorm(4, bias=False)",
     "Sequential(Linear(4, 3), ReLU(), Sequential(Linear(3, 2)))", "MaxPool1d(2)", "MaxPool2d(2)",
-    "MaxPool2d((2, 3), stride=1, padding=1)", "AvgPool1d(3)", "AvgPool2d(2)", "AvgPool2d((2, 1), 1)", "Dropout(0.1)",
+    "MaxPool2d((2, 3), stride=1, padding=1)", "AvgPool1d(3)", "AvgPool2d(2)", "AvgPool2d((2, 1), 1)", "AdaptiveAvgPool2d(1)", "AdaptiveAvgPool1d(3)", "Dropout(0.1)",
     "Dropout2d()", "ReLU()", "ReLU(inplace=True)", "ReLU6()", "LeakyReLU(0.2)", "ELU(0.5)", "SiLU()", "GELU()",
     "GELU('tanh')", "Softplus()", "Softmax(dim=1)", "LogSoftmax(-1)", "Hardtanh()", "Sigmoid()", "Tanh()",
     "Flatten()", "Unflatten(1, (2, 2))", "Identity()", "MSELoss()", "CrossEntropyLoss()", "BCEWithLogitsLoss()",
