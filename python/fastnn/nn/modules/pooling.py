@@ -112,7 +112,10 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """The means over a grid of equal windows; AdaptiveAvgPool2d(1) is the global mean. Shape: [N, C, H, W] → its grid."""
+    """The means over a grid of equal windows; AdaptiveAvgPool2d(1) is the global mean.
+
+    Shape: [N, C, H, W] → [N, C, *output_size].
+    """
 
     def forward(self, input):
         return F.adaptive_avg_pool2d(input, self.output_size)
