@@ -283,7 +283,7 @@ void gemm_blocked(int64_t M, int64_t N, int64_t K, const SrcA& src_a, const SrcB
         const int64_t mc = min_i(Tile::kMc, M - ic), pm = ceil_div(mc, MR);
 
         // Pack: a chunk is one panel of B, or as many panels of A as hold the same number of elements.
-        constexpr int64_t kGroup = NR / MR;
+        constexpr int64_t kGroup = NR > MR ? NR / MR : 1;
         const int64_t b_chunks = SrcB::kPacks && ic == 0 ? pn : 0;
         const int64_t a_chunks = SrcA::kPacks ? ceil_div(pm, kGroup) : 0;
         auto pack = [&](int64_t c, int) {

@@ -97,5 +97,12 @@ void rng_below_u8(const uint32_t* words, uint8_t* out, int64_t n, uint64_t thres
   below(words, out, n, threshold);
 }
 
+void mask_scale_f32(const float* x, const uint8_t* mask, float scale, float* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = x[i] * (mask[i] ? scale : 0.0f);
+}
+void mask_scale_f64(const double* x, const uint8_t* mask, double scale, double* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = x[i] * (mask[i] ? scale : 0.0);
+}
+
 }  // namespace FASTNN_ISA
 }  // namespace fastnn

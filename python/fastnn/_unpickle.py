@@ -51,7 +51,10 @@ def _make_device(args):
     kind, *index = args
     if not isinstance(kind, str) or len(index) > 1 or any(type(i) is not int for i in index):
         raise ValueError("a device of these arguments")
-    return device(kind, *index)
+    try:
+        return device(kind, *index)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
 
 
 def _make_tensor(args):
