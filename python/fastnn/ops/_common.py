@@ -147,8 +147,8 @@ def can_cast(source, target) -> bool:
 # ---------------------------------------------------------------- in place
 
 
-def check_writable(t):
-    """Raise where torch forbids an in-place change of `t`."""
+def check_writable(t, region=None):
+    """Raise where torch forbids an in-place change of `t` (of a part of its array, `region`)."""
     a = t._a
     fn = t._fn
     if grad_mode.enabled:
@@ -175,6 +175,8 @@ def check_writable(t):
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
             "tensor before doing inplace update."
         )
+    if region is not None:
+        a = region
     if a.ndim and 0 in a.strides and xp.has_internal_overlap(a):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
@@ -234,6 +236,9 @@ def snapshot(t):
 def in_place(t, op, *args, needs_copy=True):
     """t <- op(t, *args): computed apart, then stored."""
     check_writable(t)
+    for v in args:
+        if isinstance(v, Tensor) and v._ver is not None and v._ver is t._ver:
+            check_overlap(t, v)
     if grad_mode.enabled and (t._fn is not None or any(isinstance(v, Tensor) and v._fn is not None for v in args)):
         source = snapshot(t) if needs_copy else alias(t)
         args = tuple(source if v is t else v for v in args)

@@ -170,7 +170,7 @@ def setitem(self, index, value):
     """self[index] = value, differentiable with respect to both."""
     x = self._a
     key, basic = _key(index, x.ndim)
-    check_writable(self)
+    check_writable(self, _read(x, key) if basic else None)
     if isinstance(value, Tensor):
         v, fv = value._a, value._fn
         check_result_cast(self, v.dtype) if v.dtype.kind == "c" else None

@@ -197,11 +197,12 @@ def t(input):
     """The transpose of a matrix; a vector is itself."""
     if input._a.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._a.ndim}D")
-    return transpose(input, 0, 1) if input._a.ndim == 2 else view_of_same(input)
+    x = input._a
+    return _view(input, x.T if x.ndim == 2 else x.view(), t_rule)
 
 
-def view_of_same(input):
-    return _view(input, input._a.view(), view_rule, input._a.shape)
+def t_rule(k, dy, saved, needs):
+    return (k.t(dy),)
 
 
 def numpy_T(input):
@@ -331,6 +332,8 @@ def cat(tensors, dim=0, *, out=None):
     from . import _common
     from .cast import cast
 
+    if isinstance(tensors, Tensor):
+        raise TypeError("cat(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
     tensors = list(tensors)
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
