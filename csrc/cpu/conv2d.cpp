@@ -53,20 +53,30 @@ Cut make_cut(int64_t N, int64_t G, int64_t M, int64_t C, const Axis& h, const Ax
   cut.taps = h.taps * w.taps;
   cut.p_blocks = ceil_div(h.out, st.p_block);
   cut.q_blocks = ceil_div(w.out, st.q_block);
-  // Columns computed direct, against those needed; a packed row costs about a load and a store per vector and some more
-  // per image row, against M fused multiply-adds per vector.
-  const double direct = static_cast<double>(round_up((st.p_block - 1) * st.pitch + st.q_block, Tile::kNr)) /
-                        static_cast<double>(st.p_block * st.q_block);
-  const double per_vector = 3.0 + 4.0 * Vec<T>::size / static_cast<double>(min_i(st.q_block, Tile::kNr));
-  cut.packed = direct > 1.03 + per_vector / static_cast<double>(M);
-  const int64_t pixels = st.p_block * st.q_block;
-  cut.images = cut.packed ? even_block(N, max_i(1, 512 / pixels)) : 1;
+  // A vector of B costs M fused multiply-adds. Direct: as many vectors as the columns with the gaps between rows fill.
+  // Packed: only the real columns, but a vector is loaded and stored once for each piece of an image row in it, again
+  // for every block of rows of A. Several small images can share the last vector of a tile.
+  constexpr int64_t W = Vec<T>::size, kItems = 8;  // an item for each of some threads, if M can be cut for it
+  const int64_t blocks = G * cut.p_blocks * cut.q_blocks, pixels = st.p_block * st.q_block;
+  const auto m_blocks = [&](int64_t images) {
+    const int64_t tiles = ceil_div(N, images) * blocks;
+    return tiles >= kItems ? 1 : min_i(ceil_div(kItems, tiles), ceil_div(M, 8 * Tile::kMr));
+  };
+  const double copy = 2.5 * (1 + static_cast<double>(W) / static_cast<double>(st.q_block));
+  cut.images = 1;
+  double best = static_cast<double>(ceil_div((st.p_block - 1) * st.pitch + st.q_block, W) * N * M);
+  for (int64_t images = 1; images <= N && (images == 1 || images * pixels <= kTilePixels); images++) {
+    const double vectors = static_cast<double>(ceil_div(images * pixels, W) * ceil_div(N, images));
+    const double cost = vectors * (static_cast<double>(M) + copy * static_cast<double>(m_blocks(images)));
+    if (cost >= 0.99 * best) continue;
+    best = cost;
+    cut.packed = true;
+    cut.images = images;
+  }
   cut.image_groups = ceil_div(N, cut.images);
   cut.c_block = channel_block<T>(st, C, cut.taps, cut.images);
-  const int64_t tiles = cut.image_groups * G * cut.p_blocks * cut.q_blocks;
-  // Few tiles: the rows of A are cut too, each part staging for itself.
-  cut.m_blocks = tiles >= 16 ? 1 : min_i(ceil_div(16, tiles), ceil_div(M, 16 * Tile::kMr));
-  cut.m_block = round_up(ceil_div(M, cut.m_blocks), Tile::kMr);
+  const int64_t tiles = cut.image_groups * blocks;
+  cut.m_block = round_up(ceil_div(M, m_blocks(cut.images)), Tile::kMr);
   cut.m_blocks = ceil_div(M, cut.m_block);
   cut.items = tiles * cut.m_blocks;
   cut.stage_elements = st.in_place ? 0 : align_elements(cut.c_block * st.channel * cut.images) + Tile::kNr;
@@ -234,20 +244,27 @@ FASTNN_INLINE int add_segments(Segments<T>* out, int at, int64_t j, int cols, in
   return done;
 }
 
-// One k range of one panel: the rows of the im2col matrix, copied from the staged buffer.
+// One k range of one panel: the rows of the im2col matrix, copied from the staged buffer by pieces of at most a vector.
+// A whole vector is stored for each: what is too much is overwritten by the next piece, or by the next row.
 template <class T>
-void pack_panel(T* panel, int width, int cols, const Segments<T>& seg, int64_t kc, const int64_t* off) {
-  constexpr int W = Vec<T>::size;
-  for (int64_t k = 0; k < kc; k++, panel += width) {
-    for (int i = 0; i < seg.count; i++) {
-      const T* from = seg.s[i].from + off[k];
-      T* to = panel + seg.s[i].column;
-      int j = 0;
-      const int count = seg.s[i].count;
-      for (; j + W <= count; j += W) Vec<T>::load(from + j).store(to + j);
-      if (j < count) Vec<T>::load(from + j, count - j).store(to + j, count - j);
+void pack_panel(T* panel, int width, const Segments<T>& seg, int64_t kc, const int64_t* off) {
+  constexpr int W = Vec<T>::size, kPieces = 2 * GemmTile<T>::kNr;
+  constexpr int64_t kAhead = 12;  // rows of an image that is read in place are far apart: no hardware prefetch
+  const T* from[kPieces];
+  int column[kPieces], count[kPieces], pieces = 0;
+  for (int i = 0; i < seg.count; i++) {
+    for (int j = 0; j < seg.s[i].count; j += W) {
+      from[pieces] = seg.s[i].from + j;
+      column[pieces] = seg.s[i].column + j;
+      count[pieces++] = seg.s[i].count - j < W ? seg.s[i].count - j : W;
     }
-    for (int j = cols; j < width; j++) panel[j] = 0;
+  }
+  for (int64_t k = 0; k < kc; k++, panel += width) {
+    const int64_t o = off[k], ahead = off[min_i(k + kAhead, kc - 1)];
+    for (int i = 0; i < pieces; i++) {
+      __builtin_prefetch(from[i] + ahead);
+      (count[i] == W ? Vec<T>::load(from[i] + o) : Vec<T>::load(from[i] + o, count[i])).store(panel + column[i]);
+    }
   }
 }
 
@@ -308,7 +325,7 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
       }
       for (int64_t k0 = 0; k0 == 0 || k0 < k_count; k0 += Tile::kKc) {
         const int64_t kc = min_i(Tile::kKc, k_count - k0);
-        pack_panel(panel, width, cols, segments, kc, offsets + k0);
+        pack_panel(panel, width, segments, kc, offsets + k0);
         strip_cols(cols, m, kc, block + k0 * Tile::kMr, row_panel, PanelRows<T>{panel, width}, store,
                    first && k0 == 0, last && k0 + Tile::kKc >= k_count);
       }
@@ -371,18 +388,18 @@ void run_task(const Task<T>& t, void* workspace) {
   });
 }
 
-// Elements of the panels of G groups of M x K weights; and those panels, row m of group g and column k from get(g, m, k).
+// Elements of the panels of G groups of M x K weights; and those panels, each written by panel(g, first row, rows, out).
 template <class T>
 FASTNN_INLINE int64_t panel_elements(int64_t G, int64_t M, int64_t K) {
   return align_elements(G * row_panels<T>(M) * K * GemmTile<T>::kMr);
 }
-template <class T, class Row>
-FASTNN_INLINE void pack_weights(int64_t G, int64_t M, int64_t K, T* a, const Row& row) {
+template <class T, class Panel>
+FASTNN_INLINE void pack_weights(int64_t G, int64_t M, int64_t K, T* a, const Panel& panel) {
   constexpr int MR = GemmTile<T>::kMr;
   const int64_t panels = row_panels<T>(M);
   const auto pack = [&](int64_t i, int) {
     const int64_t g = i / panels, m0 = i % panels * MR;
-    for (int64_t r = 0; r < min_i(MR, M - m0); r++) row(g, m0 + r, a + i * K * MR + r);
+    panel(g, m0, static_cast<int>(min_i(MR, M - m0)), a + i * K * MR);
   };
   if (G * M * K > 32768) {
     parallel_for(G * panels, pack);
@@ -456,12 +473,15 @@ void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* 
       if (rh.axis.out <= 0 || rw.axis.out <= 0) continue;
       const int64_t th = rh.axis.taps, tw = rw.axis.taps;
       // Row c, column (k, t, u): w[g * K/G + k][c][last - t * every][...]
-      pack_weights(s.groups, cg, kg * th * tw, a, [&](int64_t g, int64_t c, T* out) {
+      pack_weights(s.groups, cg, kg * th * tw, a, [&](int64_t g, int64_t c, int rows, T* out) {
         for (int64_t m = 0; m < kg; m++) {
           const T* in = w + ((g * kg + m) * cg + c) * s.R * s.S;
-          for (int64_t t = 0; t < th; t++)
-            for (int64_t u = 0; u < tw; u++, out += GemmTile<T>::kMr)
-              *out = in[(rh.last - t * rh.every) * s.S + rw.last - u * rw.every];
+          for (int64_t t = 0; t < th; t++) {
+            for (int64_t u = 0; u < tw; u++, out += GemmTile<T>::kMr) {
+              const T* tap = in + (rh.last - t * rh.every) * s.S + rw.last - u * rw.every;
+              for (int r = 0; r < rows; r++) out[r] = tap[r * s.R * s.S];
+            }
+          }
         }
       });
       Task<T> t{s.N, s.groups, cg, kg, rh.axis, rw.axis, dy, a, nullptr, GemmAct::None,
@@ -478,9 +498,10 @@ void forward(const Ctx& ctx, const Conv2dShape& s, const T* x, const T* w, const
   forward_axes(s, &h, &v);
   const int64_t kg = s.K / s.groups, cg = s.C / s.groups, depth = cg * s.R * s.S;
   T* a = static_cast<T*>(ctx.workspace);
-  pack_weights(s.groups, kg, depth, a, [&](int64_t g, int64_t m, T* out) {
+  pack_weights(s.groups, kg, depth, a, [&](int64_t g, int64_t m, int rows, T* out) {
     const T* in = w + (g * kg + m) * depth;
-    for (int64_t k = 0; k < depth; k++) out[k * GemmTile<T>::kMr] = in[k];
+    for (int64_t k = 0; k < depth; k++, out += GemmTile<T>::kMr)
+      for (int r = 0; r < rows; r++) out[r] = in[r * depth + k];
   });
   Task<T> t{s.N, s.groups, kg, cg, h, v, x, a, bias, act, y, s.P * s.Q, v.out, 1};
   run_task(t, a + panel_elements<T>(s.groups, kg, depth));
