@@ -21,7 +21,7 @@ def _rows(x, dim, f, *others):
 
 def _lse(row):
     """As torch's log_softmax: NaN where the largest value is not finite."""
-    m = max(row) if not any(map(math.isnan, row)) else math.nan
+    m = max(row, default=math.nan) if not any(map(math.isnan, row)) else math.nan
     return m + math.log(math.fsum(math.exp(v - m) for v in row)) if math.isfinite(m) else math.nan
 
 
