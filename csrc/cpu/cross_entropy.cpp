@@ -67,6 +67,9 @@ FASTNN_INLINE void exp_sum(const T* x, int64_t n, T& largest, T& total) {
     m = grown;
     Vec<T> s0 = Vec<T>::zero(), s1 = s0;
     for (i = 0; i + 2 * L <= size; i += 2 * L) {
+      // The next block comes from memory while this one's exponentials are worked out.
+      __builtin_prefetch(p + size + i);
+      __builtin_prefetch(p + size + i + L);
       s0 += vexp_nonpositive(Vec<T>::load(p + i) - shift);
       s1 += vexp_nonpositive(Vec<T>::load(p + i + L) - shift);
     }
