@@ -7,6 +7,8 @@ find_package(Threads REQUIRED)
 set(FASTNN_KERNEL_SOURCES
   csrc/cpu/table.cpp
   csrc/cpu/gemm.cpp
+  csrc/cpu/gemm_f32.cpp
+  csrc/cpu/gemm_f64.cpp
   csrc/cpu/gemm_bf16.cpp
   csrc/cpu/gemm_naive.cpp
   csrc/cpu/unary.cpp
@@ -18,6 +20,8 @@ set(FASTNN_KERNEL_SOURCES
   csrc/cpu/optim.cpp
   csrc/cpu/rng.cpp
   csrc/cpu/rng_normal.cpp
+  csrc/cpu/conv2d.cpp
+  csrc/cpu/conv2d_weight.cpp
   csrc/cpu/pool2d.cpp
 )
 set(FASTNN_RUNTIME_SOURCES
@@ -47,6 +51,7 @@ set(FASTNN_BINDING_SOURCES
   csrc/reduce_driver.cpp
   csrc/bindings_optim.cpp
   csrc/bindings_rng.cpp
+  csrc/bindings_conv2d.cpp
   csrc/bindings_pool2d.cpp
 )
 

@@ -214,5 +214,6 @@ PYBIND11_MODULE(_cpu, m) {
   bind_optim(m);
   bind_gemm(m);
   bind_rng(m);
+  bind_conv2d(m);
   bind_pool2d(m);
 }

@@ -1,31 +1,10 @@
 // Pooling: torch's argument checks and output sizes, then the kernels.
 #include <optional>
-#include <stdexcept>
 
-#include "bindings.h"
+#include "bindings_image.h"
 
 namespace fastnn {
 namespace {
-
-using Pair = std::pair<int64_t, int64_t>;
-constexpr int64_t kMaxInt = 2147483647;  // torch's limit too; sums and products of two stay within 64 bits
-
-[[noreturn]] void fail(const char* fn, const std::string& what) {
-  throw std::runtime_error(std::string(fn) + "(): " + what);
-}
-std::string show(const Pair& p) { return "(" + std::to_string(p.first) + ", " + std::to_string(p.second) + ")"; }
-std::string show(const int64_t* sizes, int n) {
-  std::string s = "[";
-  for (int i = 0; i < n; i++) s += (i ? ", " : "") + std::to_string(sizes[i]);
-  return s + "]";
-}
-
-void check_pair(const char* fn, const char* name, const Pair& p, int64_t low) {
-  for (int64_t v : {p.first, p.second})
-    if (v < low || v > kMaxInt)
-      fail(fn, std::string(name) + " should be " + (low ? "greater than zero" : "non-negative") +
-                   " and at most 2147483647, but got " + show(p));
-}
 
 // torch's rule. With ceil_mode a last window may hang over the right edge, if it starts inside the image or the left
 // padding. Sizes are at most 2^48 and the rest below 2^31: nothing overflows.
@@ -38,7 +17,7 @@ int64_t output_size(int64_t size, int64_t kernel, int64_t stride, int64_t pad, i
 }
 
 // sizes: N, C, H, W of the image.
-Pool2dShape make_shape(const char* fn, const std::vector<int64_t>& x, const Pair& kernel, const Pair& stride,
+Pool2dShape make_shape(const char* fn, const Sizes& x, const Pair& kernel, const Pair& stride,
                        const Pair& padding, const Pair& dilation, bool ceil_mode) {
   check_pair(fn, "kernel_size", kernel, 1);
   check_pair(fn, "stride", stride, 1);
@@ -47,12 +26,10 @@ Pool2dShape make_shape(const char* fn, const std::vector<int64_t>& x, const Pair
   if (padding.first > kernel.first / 2 || padding.second > kernel.second / 2)
     fail(fn, "padding should be at most half of kernel_size, but got padding " + show(padding) + " and kernel_size " +
                  show(kernel));
-  if (x.size() != 4) fail(fn, "expected a 4-D input [N, C, H, W], but got " + show(x.data(), int(x.size())));
-  for (int i = 0; i < 4; i++)
-    if (x[i] < 0 || (i && x[i] == 0) || x[i] > (int64_t{1} << 48))
-      fail(fn, "expected an input [N, C, H, W] that only N may leave empty, but got " + show(x.data(), 4));
+  check_rank(fn, "input [N, C, H, W]", x);
+  if (!x[1] || !x[2] || !x[3]) fail(fn, "expected an input [N, C, H, W] that only N may leave empty, but got " + show(x));
   Pool2dShape s{};
-  if (__builtin_mul_overflow(x[0], x[1], &s.planes)) fail(fn, "input too large: " + show(x.data(), 4));
+  if (__builtin_mul_overflow(x[0], x[1], &s.planes)) fail(fn, "input too large: " + show(x));
   s.H = x[2];
   s.W = x[3];
   s.P = output_size(s.H, kernel.first, stride.first, padding.first, dilation.first, ceil_mode);
@@ -66,46 +43,16 @@ Pool2dShape make_shape(const char* fn, const std::vector<int64_t>& x, const Pair
   s.dilation_h = dilation.first;
   s.dilation_w = dilation.second;
   if (s.P < 1 || s.Q < 1) {
-    const int64_t out[2] = {s.P, s.Q};
-    fail(fn, "kernel_size " + show(kernel) + " with padding " + show(padding) + " does not fit the input " +
-                 show(x.data(), 4) + ": the output would be " + show(out, 2));
+    fail(fn, "kernel_size " + show(kernel) + " with padding " + show(padding) + " does not fit the input " + show(x) +
+                 ": the output would be " + show(Pair{s.P, s.Q}));
   }
   return s;
 }
 
-struct Image {
-  py::array array;  // C-contiguous, aligned
-  Dtype dtype;
-};
-Image image(const char* fn, const char* name, const py::array& a) {
-  Image r{py::array(), Dtype::F32};
-  if (a.dtype().is(py::dtype::of<double>())) {
-    r.dtype = Dtype::F64;
-  } else if (!a.dtype().is(py::dtype::of<float>())) {
-    throw py::type_error(std::string(fn) + "(): expected " + name + " of float32 or float64, but got " +
-                         std::string(py::str(a.dtype())));
-  }
-  constexpr int kReady = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  if ((a.flags() & kReady) == kReady) {
-    r.array = a;
-  } else {
-    r.array = py::array(a.attr("copy")());
-  }
-  return r;
-}
-std::vector<int64_t> sizes(const py::array& a) { return std::vector<int64_t>(a.shape(), a.shape() + a.ndim()); }
-
-void check_size(const char* fn, const char* name, const py::array& a, const std::vector<int64_t>& want) {
-  const std::vector<int64_t> got = sizes(a);
-  if (got != want)
-    fail(fn, std::string("expected ") + name + " of shape " + show(want.data(), int(want.size())) + ", but got " +
-                 show(got.data(), int(got.size())));
-}
-
-std::vector<py::ssize_t> output_shape(const std::vector<int64_t>& x, const Pool2dShape& s) {
+std::vector<py::ssize_t> output_shape(const Sizes& x, const Pool2dShape& s) {
   return {x[0], x[1], s.P, s.Q};
 }
-py::array index_array(const char* fn, const py::array& idx, const std::vector<int64_t>& x, const Pool2dShape& s) {
+py::array index_array(const char* fn, const py::array& idx, const Sizes& x, const Pool2dShape& s) {
   check_size(fn, "idx", idx, {x[0], x[1], s.P, s.Q});
   const py::dtype want = max_pool2d_compact(s) ? py::dtype::of<uint8_t>() : py::dtype::of<int64_t>();
   if (!idx.dtype().is(want))
@@ -131,20 +78,20 @@ void run(const Pool2dShape& s, Dtype dtype, bool backward, const F& f) {
 
 py::tuple max_pool2d(const py::array& x, Pair kernel, Pair stride, Pair padding, Pair dilation, bool ceil_mode) {
   const char* fn = "max_pool2d";
-  const std::vector<int64_t> in = sizes(x);
+  const Sizes in = sizes(x);
   const Pool2dShape s = make_shape(fn, in, kernel, stride, padding, dilation, ceil_mode);
-  const Image a = image(fn, "input", x);
+  const Operand a = operand(fn, "input", x);
   py::array y = new_array(a.array.dtype(), output_shape(in, s));
   py::array idx = new_array(max_pool2d_compact(s) ? py::dtype::of<uint8_t>() : py::dtype::of<int64_t>(),
                             output_shape(in, s));
-  const void* px = a.array.data();
+  const void* px = a.data();
   void *py_ = y.mutable_data(), *pi = idx.mutable_data();
   run(s, a.dtype, false, [&](const Ctx& ctx) { kernels().max_pool2d(ctx, a.dtype, s, px, py_, pi); });
   return py::make_tuple(std::move(y), std::move(idx));
 }
 
 // Which of P, Q torch's two rules gave is known from dy (or idx): both are tried.
-Pool2dShape shape_of_output(const char* fn, const py::array& out, const char* name, const std::vector<int64_t>& x,
+Pool2dShape shape_of_output(const char* fn, const py::array& out, const char* name, const Sizes& x,
                             const Pair& kernel, const Pair& stride, const Pair& padding, const Pair& dilation) {
   const Pool2dShape ceil = make_shape(fn, x, kernel, stride, padding, dilation, true);
   if (out.ndim() == 4 && out.shape(2) == ceil.P && out.shape(3) == ceil.Q) {
@@ -156,20 +103,20 @@ Pool2dShape shape_of_output(const char* fn, const py::array& out, const char* na
   return floor;
 }
 
-py::array max_pool2d_backward(const py::array& dy, const py::array& idx, const std::vector<int64_t>& x_shape,
+py::array max_pool2d_backward(const py::array& dy, const py::array& idx, const Sizes& x_shape,
                               Pair kernel, Pair stride, Pair padding, Pair dilation) {
   const char* fn = "max_pool2d_backward";
   const Pool2dShape s = shape_of_output(fn, dy, "dy", x_shape, kernel, stride, padding, dilation);
-  const Image a = image(fn, "dy", dy);
+  const Operand a = operand(fn, "dy", dy);
   const py::array which = index_array(fn, idx, x_shape, s);
   py::array dx = new_array(a.array.dtype(), std::vector<py::ssize_t>(x_shape.begin(), x_shape.end()));
-  const void *pdy = a.array.data(), *pi = which.data();
+  const void *pdy = a.data(), *pi = which.data();
   void* pdx = dx.mutable_data();
   run(s, a.dtype, true, [&](const Ctx& ctx) { kernels().max_pool2d_backward(ctx, a.dtype, s, pdy, pi, pdx); });
   return dx;
 }
 
-py::array max_pool2d_indices(const py::array& idx, const std::vector<int64_t>& x_shape, Pair kernel, Pair stride,
+py::array max_pool2d_indices(const py::array& idx, const Sizes& x_shape, Pair kernel, Pair stride,
                              Pair padding, Pair dilation) {
   const char* fn = "max_pool2d_indices";
   const Pool2dShape s = shape_of_output(fn, idx, "idx", x_shape, kernel, stride, padding, dilation);
@@ -189,27 +136,27 @@ void set_average(const char* fn, Pool2dShape& s, bool count_include_pad, const s
 py::array avg_pool2d(const py::array& x, Pair kernel, Pair stride, Pair padding, bool ceil_mode, bool count_include_pad,
                      std::optional<int64_t> divisor_override) {
   const char* fn = "avg_pool2d";
-  const std::vector<int64_t> in = sizes(x);
+  const Sizes in = sizes(x);
   Pool2dShape s = make_shape(fn, in, kernel, stride, padding, {1, 1}, ceil_mode);
   set_average(fn, s, count_include_pad, divisor_override);
-  const Image a = image(fn, "input", x);
+  const Operand a = operand(fn, "input", x);
   py::array y = new_array(a.array.dtype(), output_shape(in, s));
-  const void* px = a.array.data();
+  const void* px = a.data();
   void* out = y.mutable_data();
   run(s, a.dtype, false, [&](const Ctx& ctx) { kernels().avg_pool2d(ctx, a.dtype, s, px, out); });
   return y;
 }
 
-py::array avg_pool2d_backward(const py::array& dy, const std::vector<int64_t>& x_shape, Pair kernel, Pair stride,
+py::array avg_pool2d_backward(const py::array& dy, const Sizes& x_shape, Pair kernel, Pair stride,
                               Pair padding, bool ceil_mode, bool count_include_pad,
                               std::optional<int64_t> divisor_override) {
   const char* fn = "avg_pool2d_backward";
   Pool2dShape s = make_shape(fn, x_shape, kernel, stride, padding, {1, 1}, ceil_mode);
   set_average(fn, s, count_include_pad, divisor_override);
   check_size(fn, "dy", dy, {x_shape[0], x_shape[1], s.P, s.Q});
-  const Image a = image(fn, "dy", dy);
+  const Operand a = operand(fn, "dy", dy);
   py::array dx = new_array(a.array.dtype(), std::vector<py::ssize_t>(x_shape.begin(), x_shape.end()));
-  const void* pdy = a.array.data();
+  const void* pdy = a.data();
   void* out = dx.mutable_data();
   run(s, a.dtype, true, [&](const Ctx& ctx) { kernels().avg_pool2d_backward(ctx, a.dtype, s, pdy, out); });
   return dx;

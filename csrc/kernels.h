@@ -37,6 +37,13 @@ struct GemmArgs {
 };
 
 // ---- conv2d ----
+// y[n, k, p, q] = act(bias[k] + sum over c, r, s of x[n, c, p*stride - pad + r*dilation, ...] * w[k, c, r, s]), zero
+// outside x; output channel k of group g = k / (K/groups) sees the C/groups channels of group g. All C-contiguous.
+struct Conv2dShape {
+  int64_t N, C, H, W, K, P, Q, R, S, groups;
+  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+};
+enum class ConvPass : int { Forward, Input };
 
 // ---- pool2d ----
 // x [planes, H, W] -> y [planes, P, Q] with windows of R x S taps. P and Q are given (the binding applies torch's rule);

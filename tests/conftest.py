@@ -1,4 +1,4 @@
-"""Fixtures: every kernel table that this machine can run. Tests that ask torch are collected where torch is installed."""
+"""Fixtures: every kernel table that this machine can run. Tests that ask torch need torch."""
 
 import importlib.util
 import os

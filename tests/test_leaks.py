@@ -1,4 +1,4 @@
-"""Memory: training does not grow it, long chains neither recurse nor stay, and nothing waits for the garbage collector."""
+"""Memory: training does not grow it, long chains neither recurse nor stay, no garbage to collect."""
 
 import gc
 import os

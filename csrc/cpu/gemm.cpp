@@ -1,109 +1,21 @@
-// Matrix product: which form a shape takes. Nothing here depends on the number of threads.
-#include "cpu/gemm_bf16.h"
-#include "cpu/gemm_pack.h"
-#include "cpu/gemm_skinny.h"
+// Matrix products: the type's kernel, and batches.
+#include "cpu/gemm_one.h"
+#include "cpu/tuning.h"
+#include "runtime/thread_pool.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-enum class Form { Blocked, Dot, DotSwapped, RowStream, RowStreamSwapped };
-
-// Along which index an operand is contiguous. A size-1 direction may have any stride, so it counts as contiguous
-// along the other one.
-struct Layout {
-  bool a_k, a_m;  // A is contiguous along k / along m
-  bool b_n, b_k;
-};
-FASTNN_INLINE Layout layout(const GemmArgs& g) {
-  Layout l;
-  l.a_k = g.a_cs == 1 || g.k <= 1;
-  l.a_m = g.a_rs == 1 || g.m <= 1;
-  l.b_n = g.b_cs == 1 || g.n <= 1;
-  l.b_k = g.b_rs == 1 || g.k <= 1;
-  return l;
-}
-
-template <class T>
-Form form_of(const GemmArgs& g, const Layout& l) {
-  constexpr int64_t kL2 = 512 * 1024 / sizeof(T);  // elements that stay in L2
-  if (g.k < 2) return Form::Blocked;
-  if (g.m <= kGemmDotRows && l.b_k && l.a_k && g.k >= 16) return Form::Dot;
-  if (g.n <= kGemmDotColumns && l.a_k && l.b_k && g.k >= 16) return Form::DotSwapped;
-  if (g.m <= kStreamRows && l.b_n && (g.k * g.n > kL2 || g.m == 1)) return Form::RowStream;
-  if (g.n == 1 && l.a_m && g.ldc == 1) return Form::RowStreamSwapped;
-  return Form::Blocked;
-}
-
-// Blocked: whether an operand is read where it lies. Packing costs a read and a write of the operand and pays when it
-// is read many times from rows that are far apart.
-template <class T>
-bool direct_a(const GemmArgs& g) {
-  return g.m * g.k <= kGemmDirect / static_cast<int64_t>(sizeof(T)) || g.n <= 2 * GemmTile<T>::kNr;
-}
-template <class T>
-bool direct_b(const GemmArgs& g, const Layout& l) {
-  return l.b_n && (g.k * g.n <= kGemmDirect / static_cast<int64_t>(sizeof(T)) || g.m <= 4 * GemmTile<T>::kMr);
-}
-
-// f(source of A, source of B) with the sources that the shape asks for.
-template <class T, class F>
-FASTNN_INLINE auto with_sources(const GemmArgs& g, const T* a, const T* b, const F& f) {
-  const Layout l = layout(g);
-  auto with_b = [&](const auto& sa) {
-    if (direct_b<T>(g, l)) return f(sa, DirectB<T>{b, g.b_rs});
-    if (l.b_n) return f(sa, PackBRows<T>{b, g.b_rs});
-    return f(sa, PackBColumns<T>{b, g.b_cs});
-  };
-  if (direct_a<T>(g)) return with_b(DirectA<T>{a, g.a_rs, g.a_cs});
-  if (l.a_k) return with_b(PackARows<T>{a, g.a_rs});
-  return with_b(PackAColumns<T>{a, g.a_cs});
-}
-
-template <class T, class SrcA, class SrcB>
-FASTNN_INLINE int64_t blocked_workspace(const GemmArgs& g, const SrcA&, const SrcB&) {
-  return gemm_blocked_workspace<T, SrcA, SrcB>(g.m, g.n, g.k);
-}
-
-template <class T>
-int64_t workspace_one(const GemmArgs& g) {
-  if (form_of<T>(g, layout(g)) != Form::Blocked) return 0;
-  return with_sources<T>(g, nullptr, nullptr, [&](const auto& sa, const auto& sb) {
-    return blocked_workspace<T>(g, sa, sb);
-  });
-}
-
-template <class T>
-void run_one(const GemmArgs& g, const T* a, const T* b, T* c, void* workspace) {
-  const T* bias = static_cast<const T*>(g.bias);
-  switch (form_of<T>(g, layout(g))) {
-    case Form::Dot:
-      return dot_product_form<T>(g.m, g.n, g.k, a, g.a_rs, b, g.b_cs, c, g.ldc, 1, bias, false, g.act, g.accumulate);
-    case Form::DotSwapped:
-      return dot_product_form<T>(g.n, g.m, g.k, b, g.b_cs, a, g.a_rs, c, 1, g.ldc, bias, true, g.act, g.accumulate);
-    case Form::RowStream:
-      return row_stream_form<T>(g.m, g.n, g.k, a, g.a_rs, g.a_cs, b, g.b_rs, c, g.ldc, bias, nullptr, g.act,
-                                g.accumulate);
-    case Form::RowStreamSwapped:
-      return row_stream_form<T>(1, g.m, g.k, b, 1, g.b_rs, a, g.a_cs, c, 1, nullptr, bias, g.act, g.accumulate);
-    case Form::Blocked: break;
-  }
-  const RowMajorStore<T> store{c, g.ldc, bias, nullptr, g.act, g.accumulate};
-  with_sources<T>(g, a, b, [&](const auto& sa, const auto& sb) {
-    gemm_blocked<T>(g.m, g.n, g.k, sa, sb, store, workspace);
-    return 0;
-  });
-}
-
 int64_t one_workspace(const GemmArgs& g) {
-  const int64_t bytes = g.dtype == Dtype::F64    ? workspace_one<double>(g)
+  const int64_t bytes = g.dtype == Dtype::F64    ? gemm_f64_workspace(g)
                         : g.dtype == Dtype::BF16 ? gemm_bf16_workspace(g)
-                                                 : workspace_one<float>(g);
-  return round_up(bytes, 64);
+                                                 : gemm_f32_workspace(g);
+  return (bytes + 63) / 64 * 64;
 }
 
 // Products small enough that a batch is spread over the threads whole; larger ones are each spread themselves.
-FASTNN_INLINE bool batch_in_parallel(const GemmArgs& g) { return g.m * g.n * g.k <= 4 * 1024 * 1024; }
+inline bool batch_in_parallel(const GemmArgs& g) { return g.batch > 1 && g.m * g.n * g.k <= 4 * 1024 * 1024; }
 
 void run_item(const GemmArgs& g, int64_t i, void* workspace) {
   GemmArgs one = g;
@@ -112,31 +24,27 @@ void run_item(const GemmArgs& g, int64_t i, void* workspace) {
   one.b = static_cast<const char*>(g.b) + i * g.b_bs * es;
   one.c = static_cast<char*>(g.c) + i * g.c_bs * es;
   switch (g.dtype) {
-    case Dtype::F64:
-      return run_one<double>(one, static_cast<const double*>(one.a), static_cast<const double*>(one.b),
-                             static_cast<double*>(one.c), workspace);
+    case Dtype::F64: return gemm_f64(one, workspace);
     case Dtype::BF16: return gemm_bf16(one, workspace);
-    default:
-      return run_one<float>(one, static_cast<const float*>(one.a), static_cast<const float*>(one.b),
-                            static_cast<float*>(one.c), workspace);
+    default: return gemm_f32(one, workspace);
   }
 }
 }  // namespace
 
 int64_t gemm_workspace(const GemmArgs& g, int threads) {
-  return one_workspace(g) * (g.batch > 1 && batch_in_parallel(g) ? threads : 1);
+  return one_workspace(g) * (batch_in_parallel(g) ? threads : 1);
 }
 
 void gemm(const GemmArgs& g, const Ctx& ctx) {
-  if (g.batch <= 1 || !batch_in_parallel(g)) {
+  if (!batch_in_parallel(g)) {
     for (int64_t i = 0; i < g.batch; i++) run_item(g, i, ctx.workspace);
     return;
   }
   const int64_t bytes = one_workspace(g);
-  const int64_t per = max_i(1, kGemmChunkMacs / max_i(1, g.m * g.n * g.k));
-  parallel_for(ceil_div(g.batch, per), [&](int64_t chunk, int thread) {
-    for (int64_t i = chunk * per; i < min_i((chunk + 1) * per, g.batch); i++)
-      run_item(g, i, static_cast<char*>(ctx.workspace) + thread * bytes);
+  const int64_t work = g.m * g.n * g.k + 1, per = work >= kGemmChunkMacs ? 1 : kGemmChunkMacs / work;
+  parallel_for((g.batch + per - 1) / per, [&](int64_t chunk, int thread) {
+    const int64_t end = (chunk + 1) * per < g.batch ? (chunk + 1) * per : g.batch;
+    for (int64_t i = chunk * per; i < end; i++) run_item(g, i, static_cast<char*>(ctx.workspace) + thread * bytes);
   });
 }
 

@@ -3,6 +3,7 @@
 // f32 and are rounded once.
 #include "cpu/gemm_bf16.h"
 
+#include "cpu/gemm_one.h"
 #include "cpu/gemm_pack.h"
 
 namespace fastnn {

@@ -1,14 +1,9 @@
 // bfloat16 as bits, and its conversions: widening is exact, narrowing rounds to nearest even and keeps NaN a NaN.
 #pragma once
 #include "cpu/vec.h"
-#include "kernels.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
-
-int64_t gemm_bf16_workspace(const GemmArgs& g);           // of one product, batch not counted
-void gemm_bf16(const GemmArgs& g, void* workspace);       // one product
-
 namespace {
 struct Bf16 {
   uint16_t bits;

@@ -75,6 +75,13 @@ struct DirectB {
   void operator()(T*, int64_t, int, int64_t, int64_t) const {}
 };
 
+// Tiles of full width are compiled with and without a partial last vector, narrower ones only with it where masked loads
+// and stores are instructions: they cost nothing there, and code is saved.
+template <class T>
+constexpr bool prefer_whole(int nv) {
+  return nv == GemmTile<T>::kNv || kVecBytes < 32;
+}
+
 // C[i, j] at c[i * ldc + j], c = act(sum + bias), or c += sum.
 template <class T>
 struct RowMajorStore {
@@ -90,7 +97,7 @@ struct RowMajorStore {
     constexpr int W = Vec<T>::size;
     T* p = c + i * ldc + j;
     const int tail = cols - (NV - 1) * W;  // lanes of the last vector
-    if (tail == W) {
+    if (prefer_whole<T>(NV) && tail == W) {
       finish<R, NV, true>(acc, p, i, j, W, first, last);
     } else {
       finish<R, NV, false>(acc, p, i, j, tail, first, last);
@@ -178,7 +185,7 @@ struct ASpan {
   int64_t panel, rs, ks;
 };
 
-// The rows i0 .. i1 - 1 (i0 a multiple of kMr) against one panel of B.
+// The rows i0 .. i1 - 1 (i0 a multiple of kMr) against one panel of B. TAIL: see prefer_whole.
 template <class T, int NV, bool TAIL, class Store>
 __attribute__((noinline)) void strip(int64_t i0, int64_t i1, int64_t kc, const ASpan<T>& as, const T* b, int64_t bks,
                                      int64_t i_base, int64_t j, int cols, const Store& store, bool first, bool last) {
@@ -202,28 +209,32 @@ __attribute__((noinline)) void strip(int64_t i0, int64_t i1, int64_t kc, const A
   }
 }
 
-template <class T, bool TAIL, class Store>
-FASTNN_INLINE void strip_any(int64_t i0, int64_t i1, int64_t kc, const ASpan<T>& as, const T* b, int64_t bks,
+template <class T, class Store>
+FASTNN_INLINE void strip_any(bool whole, int64_t i0, int64_t i1, int64_t kc, const ASpan<T>& as, const T* b, int64_t bks,
                              int64_t i_base, int64_t j, int cols, const Store& store, bool first, bool last) {
   constexpr int W = Vec<T>::size;
+  auto run = [&](auto nv) __attribute__((always_inline)) {
+    constexpr int NV = decltype(nv)::value;
+    if constexpr (prefer_whole<T>(NV)) {
+      if (whole) return strip<T, NV, false>(i0, i1, kc, as, b, bks, i_base, j, cols, store, first, last);
+    }
+    strip<T, NV, true>(i0, i1, kc, as, b, bks, i_base, j, cols, store, first, last);
+  };
   switch ((cols + W - 1) / W) {
-    case 1: strip<T, 1, TAIL>(i0, i1, kc, as, b, bks, i_base, j, cols, store, first, last); break;
-    case 2: strip<T, 2, TAIL>(i0, i1, kc, as, b, bks, i_base, j, cols, store, first, last); break;
+    case 1: return run(Int<1>());
+    case 2: return run(Int<2>());
+    case 3:
+      if constexpr (GemmTile<T>::kNv == 4) return run(Int<3>());
+      return;
     default:
-      if constexpr (GemmTile<T>::kNv == 4) {
-        if (cols <= 3 * W) {
-          strip<T, 3, TAIL>(i0, i1, kc, as, b, bks, i_base, j, cols, store, first, last);
-        } else {
-          strip<T, 4, TAIL>(i0, i1, kc, as, b, bks, i_base, j, cols, store, first, last);
-        }
-      }
+      if constexpr (GemmTile<T>::kNv == 4) return run(Int<4>());
   }
 }
 
-// K is cut into equal blocks of at most kKc.
+// K is cut into equal blocks of at most kKc; K == 0 is one empty block.
 template <class T>
 FASTNN_INLINE int64_t k_block(int64_t K) {
-  return K == 0 ? 0 : round_up(ceil_div(K, ceil_div(K, GemmTile<T>::kKc)), 4);
+  return K == 0 ? 1 : round_up(ceil_div(K, ceil_div(K, GemmTile<T>::kKc)), 4);
 }
 
 // How the tiles of an m x n block are cut into gm x gn chunks.
@@ -272,7 +283,7 @@ void gemm_blocked(int64_t M, int64_t N, int64_t K, const SrcA& src_a, const SrcB
         const int64_t mc = min_i(Tile::kMc, M - ic), pm = ceil_div(mc, MR);
 
         // Pack: a chunk is one panel of B, or as many panels of A as hold the same number of elements.
-        constexpr int64_t kGroup = NR / MR;
+        constexpr int64_t kGroup = NR > MR ? NR / MR : 1;
         const int64_t b_chunks = SrcB::kPacks && ic == 0 ? pn : 0;
         const int64_t a_chunks = SrcA::kPacks ? ceil_div(pm, kGroup) : 0;
         auto pack = [&](int64_t c, int) {
@@ -311,15 +322,11 @@ void gemm_blocked(int64_t M, int64_t N, int64_t K, const SrcA& src_a, const SrcB
           for (int64_t p = n * pn / gn; p < (n + 1) * pn / gn; p++) {
             const int cols = static_cast<int>(min_i(NR, nc - p * NR));
             if constexpr (SrcB::kPacks) {
-              strip_any<T, false>(i0, i1, kc, as, packed_b + p * NR * kc, round_up(cols, W), ic, jc + p * NR, cols,
+              strip_any<T>(true, i0, i1, kc, as, packed_b + p * NR * kc, round_up(cols, W), ic, jc + p * NR, cols,
                                   store, first, last);
             } else {
               const T* b = src_b.p + pc * src_b.ld + jc + p * NR;
-              if (cols % W == 0) {
-                strip_any<T, false>(i0, i1, kc, as, b, src_b.ld, ic, jc + p * NR, cols, store, first, last);
-              } else {
-                strip_any<T, true>(i0, i1, kc, as, b, src_b.ld, ic, jc + p * NR, cols, store, first, last);
-              }
+              strip_any<T>(cols % W == 0, i0, i1, kc, as, b, src_b.ld, ic, jc + p * NR, cols, store, first, last);
             }
           }
         });

@@ -1,6 +1,6 @@
 // Shared by the pooling kernels: bytes beside vectors, the layout of staged rows, and how planes are cut into chunks.
 #pragma once
-#include "cpu/vec.h"
+#include "cpu/shuffle.h"
 #include "kernels.h"
 #include "runtime/thread_pool.h"
 
@@ -59,24 +59,7 @@ FASTNN_INLINE typename Vec<T>::I load_bytes(const uint8_t* p, int n) {
 #endif
 }
 
-// even: elements 0, 2, 4 ... of the 2 W in (a, b); odd: 1, 3, 5 ...; zip is the inverse.
-template <class T>
-FASTNN_INLINE void unzip(Vec<T> a, Vec<T> b, Vec<T>* even, Vec<T>* odd) {
-  typename Vec<T>::I e;
-  for (int i = 0; i < Vec<T>::size; i++) e[i] = 2 * i;
-  even->v = __builtin_shuffle(a.v, b.v, e);
-  odd->v = __builtin_shuffle(a.v, b.v, e + 1);
-}
-template <class T>
-FASTNN_INLINE void zip(Vec<T> even, Vec<T> odd, Vec<T>* a, Vec<T>* b) {
-  constexpr int W = Vec<T>::size;
-  typename Vec<T>::I m;
-  for (int i = 0; i < W; i++) m[i] = i / 2 + (i & 1) * W;
-  a->v = __builtin_shuffle(even.v, odd.v, m);
-  b->v = __builtin_shuffle(even.v, odd.v, m + W / 2);
-}
-
-// 0 <= n - done, at most one vector.
+// Of `left` elements, those of the next vector.
 template <class T>
 FASTNN_INLINE int lanes(int64_t left) {
   return static_cast<int>(imax(0, imin(left, Vec<T>::size)));

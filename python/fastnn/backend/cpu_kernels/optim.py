@@ -10,9 +10,10 @@ __all__ = ["adagrad_step", "adam_step", "grad_norm", "rmsprop_step", "scale_", "
 
 
 def _one_by_one(native, twin_step, lists, scalars):
-    """A group of mixed dtypes or layouts."""
-    for i in range(len(lists[0])):
+    """A group of mixed dtypes or layouts. Gradients often are views of a transposed product: those are copied."""
+    for i, g in enumerate(lists[1]):
         one = [None if x is None else [x[i]] for x in lists]
+        one[1] = [np.asarray(g, order="C")]
         if not native(*one, *scalars):
             twin_step(*one, *scalars)
 

@@ -1,0 +1,159 @@
+// Convolution as a matrix product whose second operand is never written down. A tile of the image is *staged*: its rows
+// are copied into a buffer with the padding filled in, the columns of each residue of the stride together, so that
+//     tap (c, r, s) of the outputs j, j + 1, ... of the tile   =   staged[offset(c, r, s) + j + ...]
+// with outputs numbered j = p * pitch + q. A row of the im2col matrix is then a run of consecutive elements at a known
+// offset: the kernels read it in place (conv2d.cpp), or copy it into a panel without looking at borders or strides.
+#pragma once
+#include "cpu/gemm_core.h"
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+
+// One axis: output i, tap t read position i * step + first + t * gap. Forward: step = stride, first = -padding, gap =
+// dilation. The gradient of the input is a sum of such convolutions of dy with step 1 (conv2d.cpp).
+struct Axis {
+  int64_t size, out, step, first, gap, taps;
+};
+
+constexpr int kMaxPhases = 64;  // residues of the stride that some tap needs
+
+// The used residues of (tap * gap) mod step, in order of the tap that needs them first.
+struct Phases {
+  int count;
+  int64_t residue[kMaxPhases];
+};
+FASTNN_INLINE bool find_phases(const Axis& a, Phases* ph) {
+  ph->count = 0;
+  for (int64_t t = 0; t < min_i(a.taps, a.step); t++) {  // residues repeat after at most `step` taps
+    const int64_t f = t * a.gap % a.step;
+    int i = 0;
+    while (i < ph->count && ph->residue[i] != f) i++;
+    if (i < ph->count) continue;
+    if (ph->count == kMaxPhases) return false;
+    ph->residue[ph->count++] = f;
+  }
+  return true;
+}
+FASTNN_INLINE int phase_slot(const Phases& ph, int64_t residue) {
+  int i = 0;
+  while (ph.residue[i] != residue) i++;
+  return i;
+}
+
+// How tiles of p_block x q_block outputs are staged. A channel is [row phase][column phase][rows][pitch].
+struct Stage {
+  bool ok;       // false: taps or stride so far apart that a tile does not fit: the plain loops run
+  bool in_place;  // no padding, no stride: the image itself is the staged buffer
+  int64_t p_block, q_block, rows, pitch, channel;  // channel: elements from one channel to the next
+  Phases h, w;
+};
+
+constexpr int64_t kTilePixels = 1024;          // outputs a tile: 16 panels of 64 columns, and a few rows of an image
+constexpr int64_t kWeightTilePixels = 512;     // for the weights' gradient: a panel of dy is this long
+constexpr int64_t kMaxTile = 4 * 1024 * 1024;  // elements of one staged channel
+constexpr int64_t kStageBytes = 384 * 1024;    // staged channels of a tile: with a panel and weights within a 1 MiB L2
+
+FASTNN_INLINE int64_t even_block(int64_t n, int64_t at_most) {  // n in equal blocks
+  return ceil_div(n, ceil_div(n, max_i(at_most, 1)));
+}
+
+FASTNN_INLINE Stage make_stage(const Axis& h, const Axis& w, int64_t pixels) {
+  Stage st{};
+  if (!find_phases(h, &st.h) || !find_phases(w, &st.w)) return st;
+  const int64_t reach_h = (h.taps - 1) * h.gap / h.step, reach_w = (w.taps - 1) * w.gap / w.step;
+  if (reach_h > kMaxTile || reach_w > kMaxTile) return st;
+  st.in_place = h.step == 1 && w.step == 1 && h.first >= 0 && w.first >= 0 &&
+                h.first + h.out - 1 + reach_h < h.size && w.first + w.out - 1 + reach_w < w.size;
+  st.q_block = even_block(w.out, pixels);
+  st.pitch = st.in_place ? w.size : st.q_block + reach_w;
+  st.p_block = even_block(h.out, pixels / st.q_block);
+  st.rows = st.p_block + reach_h;
+  st.channel = st.in_place ? h.size * w.size : st.h.count * st.w.count * st.rows * st.pitch;
+  st.ok = st.in_place || (st.rows <= kMaxTile / st.pitch && st.channel <= kMaxTile);
+  return st;
+}
+
+// Offset of tap (r, s) in a channel.
+FASTNN_INLINE int64_t tap_offset(const Stage& st, const Axis& h, const Axis& w, int64_t r, int64_t s) {
+  const int64_t y = r * h.gap, x = s * w.gap;
+  if (st.in_place) return y * st.pitch + x;
+  const int64_t plane = phase_slot(st.h, y % h.step) * st.w.count + phase_slot(st.w, x % w.step);
+  return (plane * st.rows + y / h.step) * st.pitch + x / w.step;
+}
+
+// One row: pitch elements from column w0 on, every `step`-th, 0 outside the image.
+template <class T>
+FASTNN_INLINE void stage_row(T* dst, const T* src, int64_t size, int64_t w0, int64_t step, int64_t pitch) {
+  constexpr int W = Vec<T>::size;
+  const int64_t lo = min_i(w0 < 0 ? ceil_div(-w0, step) : 0, pitch);
+  const int64_t hi = w0 >= size ? lo : max_i(lo, min_i(pitch, (size - 1 - w0) / step + 1));
+  int64_t i = 0;
+  for (; i < lo; i++) dst[i] = 0;
+  if (step == 1) {
+    for (; i + W <= hi; i += W) Vec<T>::load(src + w0 + i).store(dst + i);
+    if (i < hi) Vec<T>::load(src + w0 + i, static_cast<int>(hi - i)).store(dst + i, static_cast<int>(hi - i));
+    i = hi;
+  } else {
+    for (; i < hi; i++) dst[i] = src[w0 + i * step];
+  }
+  for (; i < pitch; i++) dst[i] = 0;
+}
+
+// `channels` channels of the tile whose first output is (p0, q0), rows_out outputs high; planes of the image lie
+// `plane` elements apart.
+template <class T>
+void stage_tile(T* dst, const Stage& st, const Axis& h, const Axis& w, const T* image, int64_t plane, int64_t channels,
+                int64_t p0, int64_t q0, int64_t rows_out) {
+  const int64_t rows = st.rows - st.p_block + rows_out;
+  for (int64_t c = 0; c < channels; c++, image += plane, dst += st.channel) {
+    T* d = dst;
+    for (int i = 0; i < st.h.count; i++) {
+      for (int k = 0; k < st.w.count; k++, d += st.rows * st.pitch) {
+        const int64_t w0 = q0 * w.step + w.first + st.w.residue[k];
+        for (int64_t y = 0; y < rows; y++) {
+          const int64_t row = (p0 + y) * h.step + h.first + st.h.residue[i];
+          if (row >= 0 && row < h.size) {
+            stage_row(d + y * st.pitch, image + row * w.size, w.size, w0, w.step, st.pitch);
+          } else {
+            for (int64_t x = 0; x < st.pitch; x++) d[y * st.pitch + x] = 0;
+          }
+        }
+      }
+    }
+  }
+}
+
+// First output tile element in the staged buffer, or in the image itself.
+template <class T>
+FASTNN_INLINE const T* in_place_tile(const Axis& h, const Axis& w, const T* image, int64_t p0, int64_t q0) {
+  return image + (h.first + p0) * w.size + w.first + q0;
+}
+
+// Channels staged at a time: their taps make one K block.
+template <class T>
+FASTNN_INLINE int64_t channel_block(const Stage& st, int64_t channels, int64_t taps, int64_t images) {
+  int64_t n = GemmTile<T>::kKc / max_i(taps, 1);
+  if (!st.in_place) n = min_i(n, kStageBytes / (st.channel * images * static_cast<int64_t>(sizeof(T))));
+  return even_block(max_i(channels, 1), max_i(n, 1));
+}
+
+FASTNN_INLINE int64_t align_elements(int64_t n) { return round_up(n, 16); }
+
+// A 1x1 convolution without stride or padding does not care where rows end.
+FASTNN_INLINE void flatten_pointwise(Axis* h, Axis* w) {
+  if (h->taps != 1 || w->taps != 1 || h->step != 1 || w->step != 1 || h->first || w->first) return;
+  if (h->size != h->out || w->size != w->out) return;
+  w->size = w->out = h->size * w->size;
+  h->size = h->out = 1;
+}
+
+FASTNN_INLINE void forward_axes(const Conv2dShape& s, Axis* h, Axis* w) {
+  *h = {s.H, s.P, s.stride_h, -s.pad_h, s.dilation_h, s.R};
+  *w = {s.W, s.Q, s.stride_w, -s.pad_w, s.dilation_w, s.S};
+  flatten_pointwise(h, w);
+}
+
+}  // namespace
+}  // namespace FASTNN_ISA
+}  // namespace fastnn

@@ -1,0 +1,372 @@
+// The gradient for the weights: dW^T[(c, r, s), k] = sum over pixels of x[tap (c, r, s) of the pixel] * dy[k, pixel].
+//
+// A row of the left operand is, per image row, a run of the staged tile (conv2d.h): the kernel broadcasts from it in
+// place. The right operand is a panel of dy turned around, [pixel][64 k], packed once for all rows. The sum over images
+// and tiles is cut into chunks by the shape alone; each chunk's sum is kept, and they are added as a tree.
+#include "cpu/conv2d.h"
+#include "cpu/shuffle.h"
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+
+struct WeightCut {
+  Stage st;
+  bool dot;  // lanes are pixels instead of output channels
+  Axis h, w;
+  int64_t G, M, C, taps;  // M output channels and C input channels of a group
+  int64_t images, p_blocks, q_blocks, tiles, c_block, c_blocks, chunks, padded;  // padded: M in whole vectors
+  int64_t stage_elements, panel_elements, partial;                      // partial: elements of one chunk's dW^T
+};
+
+template <class T>
+WeightCut make_weight_cut(const Conv2dShape& s) {
+  using Tile = GemmTile<T>;
+  constexpr int64_t kRows = 24 * Tile::kMr;         // rows that share a packed panel of dy
+  constexpr int64_t kChunkMacs = 512 * 1024;        // of a chunk at least
+  constexpr int64_t kPartialBytes = 64 * 1024 * 1024;  // of all chunks' sums together at most
+  WeightCut c{};
+  forward_axes(s, &c.h, &c.w);
+  c.st = make_stage(c.h, c.w, kWeightTilePixels);
+  if (!c.st.ok) return c;
+  c.G = s.groups;
+  c.M = s.K / s.groups;
+  c.C = s.C / s.groups;
+  c.taps = s.R * s.S;
+  c.p_blocks = ceil_div(c.h.out, c.st.p_block);
+  c.q_blocks = ceil_div(c.w.out, c.st.q_block);
+  int64_t n = kRows / c.taps;
+  if (!c.st.in_place) n = min_i(n, kStageBytes / (c.st.channel * static_cast<int64_t>(sizeof(T))));
+  c.c_block = even_block(c.C, max_i(n, 1));
+  // Small images: several to a tile, for a longer run between the visits to the sums.
+  c.images = kWeightTilePixels / (c.st.p_block * c.st.q_block);
+  if (!c.st.in_place)
+    c.images = min_i(c.images, kStageBytes / (c.st.channel * c.c_block * static_cast<int64_t>(sizeof(T))));
+  c.images = even_block(s.N, max_i(c.images, 1));
+  c.tiles = ceil_div(s.N, c.images) * c.p_blocks * c.q_blocks;
+  c.c_blocks = ceil_div(c.C, c.c_block);
+  c.dot = 2 * c.M <= Vec<T>::size;
+  c.padded = c.dot ? c.M : round_up(c.M, Vec<T>::size);
+  c.partial = c.G * c.C * c.taps * c.padded;
+  const double macs = static_cast<double>(s.N) * c.h.out * c.w.out * c.c_block * c.taps * c.padded;
+  int64_t chunks = ceil_div(16, c.G * c.c_blocks);
+  chunks = min_i(chunks, max_i(static_cast<int64_t>(macs / kChunkMacs), 1));
+  chunks = min_i(chunks, max_i(kPartialBytes / (c.partial * static_cast<int64_t>(sizeof(T))), 1));
+  c.chunks = min_i(chunks, c.tiles);
+  c.stage_elements = c.st.in_place ? 0 : align_elements(c.images * c.c_block * c.st.channel);
+  c.panel_elements = c.images * c.st.p_block * c.st.q_block * min_i(Tile::kNr, c.padded);
+  return c;
+}
+
+template <class T>
+FASTNN_INLINE int64_t weight_scratch(const WeightCut& c) {  // bytes a thread
+  return round_up((c.stage_elements + c.panel_elements) * static_cast<int64_t>(sizeof(T)), 64);
+}
+template <class T>
+FASTNN_INLINE int64_t partial_bytes(const WeightCut& c) {
+  return round_up(c.chunks * c.partial * static_cast<int64_t>(sizeof(T)), 64);
+}
+FASTNN_INLINE int64_t offset_bytes(const WeightCut& c) { return round_up(c.c_block * c.taps * 8, 64); }
+
+// panel[pixel][0 .. width - 1] = dy[k0 + ..][pixel], 0 for k >= M. Rows of `count` pixels; dy's rows are dy_row apart.
+template <class T>
+void pack_dy(T* panel, int width, int64_t m_left, const T* dy, int64_t channel, int64_t rows, int64_t count,
+             int64_t dy_row) {
+  constexpr int W = Vec<T>::size;
+  if (dy_row == count) {
+    count *= rows;
+    rows = 1;
+  }
+  for (int k = 0; k < width; k += W) {
+    const int real = static_cast<int>(min_i(W, m_left - k));
+    for (int64_t p = 0; p < rows; p++) {
+      T* out = panel + p * count * width + k;
+      for (int64_t q = 0; q < count; q += W) {
+        const int n = static_cast<int>(min_i(W, count - q));
+        const T* in = dy + k * channel + p * dy_row + q;
+        Vec<T> v[W];
+#pragma GCC unroll 16
+        for (int i = 0; i < W; i++) v[i] = i < real ? Vec<T>::load(in + i * channel, n) : Vec<T>::zero();
+        transpose(v);
+#pragma GCC unroll 16
+        for (int i = 0; i < W; i++)
+          if (i < n) v[i].store(out + (q + i) * width);
+      }
+    }
+  }
+}
+
+// The pixels of a tile: of each image, `rows` runs of `count`, in the staged buffer `pitch` and `image` apart.
+struct Runs {
+  int64_t images, rows, count, pitch, image;
+};
+
+// acc[r][v] = sum over i < images, p < rows, q < count of
+//             tile[off[r] + i * image + p * pitch + q] * panel[((i * rows + p) * count + q) * width + v * W ..]
+template <class T, int R, int NV>
+FASTNN_INLINE void weight_kernel(const Runs& n, const T* tile, const int64_t* off, const T* panel,
+                                 Vec<T> (&acc)[R][NV]) {
+  constexpr int W = Vec<T>::size;
+  unroll<R>([&](auto r) __attribute__((always_inline)) {
+    unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v] = Vec<T>::zero(); });
+  });
+  for (int64_t i = 0; i < n.images; i++, tile += n.image) {
+    const T* a[R];
+    unroll<R>([&](auto r) __attribute__((always_inline)) { a[r] = tile + off[r]; });
+    for (int64_t p = 0; p < n.rows; p++) {
+      for (int64_t q = 0; q < n.count; q++, panel += NV * W) {
+        Vec<T> b[NV];
+        unroll<NV>([&](auto v) __attribute__((always_inline)) { b[v] = Vec<T>::load(panel + v * W); });
+        unroll<R>([&](auto r) __attribute__((always_inline)) {
+          const Vec<T> x(a[r][q]);
+          unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v] = fma(x, b[v], acc[r][v]); });
+        });
+      }
+      unroll<R>([&](auto r) __attribute__((always_inline)) { a[r] += n.pitch; });
+    }
+  }
+}
+
+// m rows of dW^T against one panel, stored to or added to out.
+template <class T, int NV>
+__attribute__((noinline)) void weight_strip(int64_t m, const Runs& runs, const T* tile, const int64_t* off,
+                                            const T* panel, T* out, int64_t ld, bool first) {
+  constexpr int MR = GemmTile<T>::kMr, W = Vec<T>::size;
+  const int64_t tiles = ceil_div(m, MR);
+  for (int64_t i = 0; i < tiles; i++) {
+    const int64_t m0 = i * m / tiles, n = (i + 1) * m / tiles - m0;  // tiles of equal height: a lone row would be slow
+    auto block = [&](auto r) __attribute__((always_inline)) {
+      constexpr int R = decltype(r)::value;
+      Vec<T> acc[R][NV];
+      weight_kernel<T, R, NV>(runs, tile, off + m0, panel, acc);
+      unroll<R>([&](auto j) __attribute__((always_inline)) {
+        unroll<NV>([&](auto v) __attribute__((always_inline)) {
+          T* p = out + (m0 + j) * ld + v * W;
+          if (!first) acc[j][v] += Vec<T>::load(p);
+          acc[j][v].store(p);
+        });
+      });
+    };
+    switch (n) {
+      case 1: block(Int<1>()); break;
+      case 2: block(Int<2>()); break;
+      case 3: block(Int<3>()); break;
+      case 4: block(Int<4>()); break;
+      case 5: block(Int<5>()); break;
+      default: block(Int<6>()); break;
+    }
+  }
+}
+
+// Few output channels a group (depthwise, LeNet's first layer) would leave most lanes of a panel empty. There the lanes
+// are pixels: MK rows of dy against NT taps, summed across lanes at the end. dy's runs lie dy_row, dy_image apart.
+template <class T, int MK, int NT>
+__attribute__((noinline)) void dot_tile(const Runs& n, const T* tile, const int64_t* off, const T* dy,
+                                        int64_t dy_channel, int64_t dy_row, int64_t dy_image, T* out, int64_t ld,
+                                        bool first) {
+  constexpr int W = Vec<T>::size;
+  Vec<T> acc[MK][NT];
+  unroll<MK>([&](auto k) __attribute__((always_inline)) {
+    unroll<NT>([&](auto t) __attribute__((always_inline)) { acc[k][t] = Vec<T>::zero(); });
+  });
+  for (int64_t i = 0; i < n.images; i++) {
+    for (int64_t p = 0; p < n.rows; p++) {
+      const T* x = tile + i * n.image + p * n.pitch;
+      const T* y = dy + i * dy_image + p * dy_row;
+      const auto step = [&](int64_t q, auto load) __attribute__((always_inline)) {
+        Vec<T> yv[MK];
+        unroll<MK>([&](auto k) __attribute__((always_inline)) { yv[k] = load(y + k * dy_channel + q); });
+        unroll<NT>([&](auto t) __attribute__((always_inline)) {
+          const Vec<T> xv = load(x + off[t] + q);
+          unroll<MK>([&](auto k) __attribute__((always_inline)) { acc[k][t] = fma(yv[k], xv, acc[k][t]); });
+        });
+      };
+      int64_t q = 0;
+      for (; q + W <= n.count; q += W)
+        step(q, [](const T* from) __attribute__((always_inline)) { return Vec<T>::load(from); });
+      const int left = static_cast<int>(n.count - q);
+      if (left) step(q, [left](const T* from) __attribute__((always_inline)) { return Vec<T>::load(from, left); });
+    }
+  }
+  unroll<MK>([&](auto k) __attribute__((always_inline)) {
+    unroll<NT>([&](auto t) __attribute__((always_inline)) {
+      T* o = out + t * ld + k;
+      *o = sum(acc[k][t]) + (first ? T(0) : *o);
+    });
+  });
+}
+template <class T, int MK>
+FASTNN_INLINE void dot_taps(int64_t m, const Runs& n, const T* tile, const int64_t* off, const T* dy,
+                            int64_t dy_channel, int64_t dy_row, int64_t dy_image, T* out, int64_t ld, bool first) {
+  int64_t i = 0;
+  const auto taps = [&](auto t) __attribute__((always_inline)) {
+    constexpr int NT = decltype(t)::value;
+    for (; i + NT <= m; i += NT)
+      dot_tile<T, MK, NT>(n, tile, off + i, dy, dy_channel, dy_row, dy_image, out + i * ld, ld, first);
+  };
+  taps(Int<6>());
+  taps(Int<3>());
+  taps(Int<1>());
+}
+
+template <class T>
+void weight_item(const Conv2dShape& s, const WeightCut& c, const T* dy, const T* x, const int64_t* offsets, T* scratch,
+                 T* partial, int64_t item) {
+  constexpr int W = Vec<T>::size, NR = GemmTile<T>::kNr;
+  const int64_t chunk = item % c.chunks;
+  item /= c.chunks;
+  const int64_t c0 = item % c.c_blocks * c.c_block, channels = min_i(c.c_block, c.C - c0), g = item / c.c_blocks;
+  const int64_t plane = c.h.size * c.w.size, pixels = c.h.out * c.w.out, m = channels * c.taps;
+  T* sums = partial + chunk * c.partial + (g * c.C + c0) * c.taps * c.padded;
+  T* panel = scratch + c.stage_elements;
+  const int64_t begin = chunk * c.tiles / c.chunks, end = (chunk + 1) * c.tiles / c.chunks;
+  for (int64_t tile = begin; tile < end; tile++) {
+    const bool first = tile == begin;
+    const int64_t q0 = tile % c.q_blocks * c.st.q_block, p0 = tile / c.q_blocks % c.p_blocks * c.st.p_block;
+    const int64_t n0 = tile / (c.q_blocks * c.p_blocks) * c.images;
+    const Runs runs{min_i(c.images, s.N - n0), min_i(c.st.p_block, c.h.out - p0), min_i(c.st.q_block, c.w.out - q0),
+                    c.st.pitch, c.st.in_place ? s.C * plane : c.c_block * c.st.channel};
+    const T* image = x + (n0 * s.C + g * c.C + c0) * plane;
+    const T* staged = scratch;
+    if (c.st.in_place) {
+      staged = in_place_tile(c.h, c.w, image, p0, q0);
+    } else {
+      for (int64_t i = 0; i < runs.images; i++)
+        stage_tile(scratch + i * runs.image, c.st, c.h, c.w, image + i * s.C * plane, plane, channels, p0, q0,
+                   runs.rows);
+    }
+    const T* dy0 = dy + (n0 * s.K + g * c.M) * pixels + p0 * c.w.out + q0;
+    if (c.dot) {
+      int64_t k = 0;
+      for (; k + 4 <= c.M; k += 4)
+        dot_taps<T, 4>(m, runs, staged, offsets, dy0 + k * pixels, pixels, c.w.out, s.K * pixels, sums + k, c.padded,
+                       first);
+      for (; k < c.M; k++)
+        dot_taps<T, 1>(m, runs, staged, offsets, dy0 + k * pixels, pixels, c.w.out, s.K * pixels, sums + k, c.padded,
+                       first);
+      continue;
+    }
+    for (int64_t k = 0; k < c.padded; k += NR) {
+      const int width = static_cast<int>(min_i(NR, c.padded - k));
+      for (int64_t i = 0; i < runs.images; i++)
+        pack_dy(panel + i * runs.rows * runs.count * width, width, c.M - k, dy0 + (i * s.K + k) * pixels, pixels,
+                runs.rows, runs.count, c.w.out);
+      T* out = sums + k;
+      switch (width / W) {
+        case 1: weight_strip<T, 1>(m, runs, staged, offsets, panel, out, c.padded, first); break;
+        case 2: weight_strip<T, 2>(m, runs, staged, offsets, panel, out, c.padded, first); break;
+        default:
+          if constexpr (GemmTile<T>::kNv == 4) {
+            if (width / W == 3) {
+              weight_strip<T, 3>(m, runs, staged, offsets, panel, out, c.padded, first);
+            } else {
+              weight_strip<T, 4>(m, runs, staged, offsets, panel, out, c.padded, first);
+            }
+          }
+      }
+    }
+  }
+}
+
+// Chunks lo .. hi - 1 added as a tree, for n <= W consecutive k.
+template <class T>
+Vec<T> tree_sum(const T* p, int64_t stride, int n, int64_t lo, int64_t hi) {
+  if (hi - lo == 1) return Vec<T>::load(p + lo * stride, n);
+  const int64_t mid = (lo + hi) / 2;
+  return tree_sum<T>(p, stride, n, lo, mid) + tree_sum<T>(p, stride, n, mid, hi);
+}
+
+// dw[g * M + k][c, r, s] from the chunks' dW^T.
+template <class T>
+void collect(const WeightCut& c, const T* partial, T* dw) {
+  constexpr int W = Vec<T>::size;
+  const int64_t rows = c.C * c.taps, blocks = ceil_div(c.padded, W);
+  const auto block = [&](int64_t i, int) {
+    const int64_t g = i / blocks, k = i % blocks * W;
+    const int real = static_cast<int>(min_i(W, c.M - k)), lanes = static_cast<int>(min_i(W, c.padded - k));
+    for (int64_t m = 0; m < rows; m += W) {
+      const int n = static_cast<int>(min_i(W, rows - m));
+      Vec<T> v[W];
+      for (int j = 0; j < W; j++)
+        v[j] = j < n ? tree_sum(partial + (g * rows + m + j) * c.padded + k, c.partial, lanes, 0, c.chunks)
+                     : Vec<T>::zero();
+      transpose(v);
+      for (int j = 0; j < real; j++) v[j].store(dw + (g * c.M + k + j) * rows + m, n);
+    }
+  };
+  if (c.partial * c.chunks > 65536) {
+    parallel_for(c.G * blocks, block);
+  } else {
+    for (int64_t i = 0; i < c.G * blocks; i++) block(i, 0);
+  }
+}
+
+// The definition, where a tile cannot be staged.
+template <class T>
+void weight_plain(const Conv2dShape& s, const T* dy, const T* x, T* dw) {
+  const int64_t cg = s.C / s.groups, kg = s.K / s.groups;
+  parallel_for(s.K * cg, [&](int64_t i, int) {
+    const int64_t k = i / cg, c = k / kg * cg + i % cg;
+    for (int64_t r = 0; r < s.R; r++) {
+      for (int64_t u = 0; u < s.S; u++) {
+        T sum = 0;
+        for (int64_t n = 0; n < s.N; n++) {
+          for (int64_t p = 0; p < s.P; p++) {
+            const int64_t h = p * s.stride_h - s.pad_h + r * s.dilation_h;
+            if (h < 0 || h >= s.H) continue;
+            for (int64_t q = 0; q < s.Q; q++) {
+              const int64_t w = q * s.stride_w - s.pad_w + u * s.dilation_w;
+              if (w < 0 || w >= s.W) continue;
+              sum += dy[((n * s.K + k) * s.P + p) * s.Q + q] * x[((n * s.C + c) * s.H + h) * s.W + w];
+            }
+          }
+        }
+        dw[(i * s.R + r) * s.S + u] = sum;
+      }
+    }
+  });
+}
+
+template <class T>
+void backward_weight(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* x, T* dw) {
+  if (s.C == 0) return;
+  if (s.N == 0) return weight_plain(s, dy, x, dw);  // zeros
+  const WeightCut c = make_weight_cut<T>(s);
+  if (!c.st.ok) return weight_plain(s, dy, x, dw);
+  char* memory = static_cast<char*>(ctx.workspace);
+  int64_t* offsets = reinterpret_cast<int64_t*>(memory);
+  T* partial = reinterpret_cast<T*>(memory + offset_bytes(c));
+  char* scratch = memory + offset_bytes(c) + partial_bytes<T>(c);
+  for (int64_t i = 0, k = 0; i < c.c_block; i++)
+    for (int64_t r = 0; r < s.R; r++)
+      for (int64_t u = 0; u < s.S; u++) offsets[k++] = i * c.st.channel + tap_offset(c.st, c.h, c.w, r, u);
+  parallel_for(c.G * c.c_blocks * c.chunks, [&](int64_t item, int thread) {
+    weight_item(s, c, dy, x, offsets, reinterpret_cast<T*>(scratch + thread * weight_scratch<T>(c)), partial, item);
+  });
+  collect(c, partial, dw);
+}
+
+template <class T>
+size_t workspace_of(int threads, const Conv2dShape& s) {
+  const WeightCut c = make_weight_cut<T>(s);
+  if (!c.st.ok) return 0;
+  return static_cast<size_t>(offset_bytes(c) + partial_bytes<T>(c) + threads * weight_scratch<T>(c));
+}
+
+}  // namespace
+
+void conv2d_backward_weight(const Ctx& ctx, Dtype dtype, const Conv2dShape& s, const void* dy, const void* x,
+                            void* dw) {
+  if (dtype == Dtype::F32) {
+    backward_weight(ctx, s, static_cast<const float*>(dy), static_cast<const float*>(x), static_cast<float*>(dw));
+  } else {
+    backward_weight(ctx, s, static_cast<const double*>(dy), static_cast<const double*>(x), static_cast<double*>(dw));
+  }
+}
+size_t conv2d_weight_workspace(int threads, Dtype dtype, const Conv2dShape& s) {
+  if (s.N == 0 || s.C == 0) return 0;
+  return dtype == Dtype::F32 ? workspace_of<float>(threads, s) : workspace_of<double>(threads, s);
+}
+
+}  // namespace FASTNN_ISA
+}  // namespace fastnn
