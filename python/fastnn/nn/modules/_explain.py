@@ -283,8 +283,7 @@ def _steps_to(root, target):
 def _is_chain(module, target) -> bool:
     """Whether Sequentials alone lie between `module` and `target`."""
     return _kind(module) == "Sequential" and all(
-        child is target or not any(m is target for m in child.modules()) or _is_chain(child, target)
-        for child in module
+        child is target or not any(m is target for m in child.modules()) or _is_chain(child, target) for child in module
     )
 
 
@@ -324,8 +323,8 @@ def _ways(root, trace):
     convs = [m for m in steps if _kind(m) in _CONVS]
     pools = [m for m in steps if _kind(m) in _POOLS]
     for pool in pools[:1]:
-        yield lambda shape: run(shape, [m for conv in convs for m in (conv, pool)])
-        yield lambda shape: run(shape, [*convs, pool])
+        yield lambda shape, pool=pool: run(shape, [m for conv in convs for m in (conv, pool)])
+        yield lambda shape, pool=pool: run(shape, [*convs, pool])
     count = len(convs)
     for halve_after in (tuple(range(count)), (count - 1,), tuple(range(1, count, 2)), (0,)):
         yield lambda shape, after=halve_after: run(shape, convs, after)

@@ -101,9 +101,7 @@ class DataLoader:
                 )
             batch_size, drop_last = None, False
         elif batch_size is None and drop_last:
-            raise ValueError(
-                "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
-            )
+            raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
         if sampler is None:
             if stream:
                 sampler = _Endless()
@@ -232,5 +230,3 @@ class _HereIterator:
                 stacklevel=2,
             )
         return batch
-
-
