@@ -202,8 +202,7 @@ void bind_rng(py::module_& m) {
   py::class_<Generator>(m, "Generator")
       .def(py::init<uint64_t>(), py::arg("seed"))
       .def_property_readonly("initial_seed", [](const Generator& g) { return g.state.seed; })
-      .def("manual_seed",
-           [](Generator& g, uint64_t seed) { draw(g, 0, [&](RngState& s) { rng_seed(s, seed); }); })
+      .def("manual_seed", [](Generator& g, uint64_t seed) { draw(g, 0, [&](RngState& s) { rng_seed(s, seed); }); })
       .def("get_state", &get_state)
       .def("set_state", &set_state)
       .def("words32", &words32)
@@ -219,19 +218,18 @@ void bind_rng(py::module_& m) {
            })
       .def("normal_",
            [](Generator& g, py::array out, double mean, double std, bool serial) {
-             return with_dtype<float, double>(g, out, "normal_", [&](RngState& s, auto* p, int64_t n) {
-               rng_normal(s, p, n, mean, std, serial);
-             });
+             return with_dtype<float, double>(
+                 g, out, "normal_", [&](RngState& s, auto* p, int64_t n) { rng_normal(s, p, n, mean, std, serial); });
            })
       .def("exponential_",
            [](Generator& g, py::array out, double rate) {
-             return with_dtype<float, double>(
-                 g, out, "exponential_", [&](RngState& s, auto* p, int64_t n) { rng_exponential(s, p, n, rate); });
+             return with_dtype<float, double>(g, out, "exponential_",
+                                              [&](RngState& s, auto* p, int64_t n) { rng_exponential(s, p, n, rate); });
            })
       // span = high - low; 0 stands for 2^64
       .def("integers_", [](Generator& g, py::array out, int64_t low, uint64_t span) {
-        return with_dtype<int32_t, int64_t>(
-            g, out, "integers_", [&](RngState& s, auto* p, int64_t n) { rng_integers(s, p, n, low, span); });
+        return with_dtype<int32_t, int64_t>(g, out, "integers_",
+                                            [&](RngState& s, auto* p, int64_t n) { rng_integers(s, p, n, low, span); });
       });
 }
 }  // namespace fastnn

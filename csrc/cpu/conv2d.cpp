@@ -4,7 +4,7 @@
 // ways to read B:
 //   direct   rows of B where they are staged, at the offset of their tap; columns run on over the ends of image rows,
 //            so that (pitch - q_block) of every pitch columns are computed in vain and dropped. No copy at all.
-//   packed   rows of B copied into panels of kNr exact columns, several small images to a tile: GEMM's kernel.
+//   packed   rows of B copied into panels of kNr exact columns, several small images to a tile.
 // Direct wins where few output channels would share a packed row, and where little is computed in vain.
 //
 // The gradient for the input: dx[h] collects dy[p] * w[r] where p * stride + r * dilation = h + padding. For the h of
@@ -16,7 +16,8 @@ namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-// One convolution: y[n, g, m, p, q] from x[n, g, c, ...] and a[g][m][c * taps]. Strides in elements.
+// One convolution: y[n, g, m, p, q] from x[n, g, c, ...] and the weights a, in GEMM's panels of kMr rows: row m, column
+// k of group g at a[((g * panels + m / kMr) * (C * taps) + k) * kMr + m % kMr]. Strides in elements.
 template <class T>
 struct Task {
   int64_t N, G, M, C;
@@ -28,6 +29,11 @@ struct Task {
   T* y;
   int64_t y_channel, y_row, y_col;
 };
+
+template <class T>
+FASTNN_INLINE int64_t row_panels(int64_t M) {
+  return ceil_div(M, GemmTile<T>::kMr);
+}
 
 // How a task is cut, by its shape alone.
 struct Cut {
@@ -59,7 +65,7 @@ Cut make_cut(int64_t N, int64_t G, int64_t M, int64_t C, const Axis& h, const Ax
   cut.c_block = channel_block<T>(st, C, cut.taps, cut.images);
   const int64_t tiles = cut.image_groups * G * cut.p_blocks * cut.q_blocks;
   // Few tiles: the rows of A are cut too, each part staging for itself.
-  cut.m_blocks = tiles >= 16 ? 1 : min_i(ceil_div(16, tiles), ceil_div(M, 4 * Tile::kMr));
+  cut.m_blocks = tiles >= 16 ? 1 : min_i(ceil_div(16, tiles), ceil_div(M, 16 * Tile::kMr));
   cut.m_block = round_up(ceil_div(M, cut.m_blocks), Tile::kMr);
   cut.m_blocks = ceil_div(M, cut.m_block);
   cut.items = tiles * cut.m_blocks;
@@ -92,7 +98,7 @@ struct SegmentStore {
   int64_t y_channel, y_col;
 
   template <int R, int NV>
-  FASTNN_INLINE void tile(Vec<T> (&acc)[R][NV], int64_t i, int64_t, int, bool first, bool last) const {
+  FASTNN_INLINE void tile(Vec<T> (&acc)[R][NV], int64_t i, bool first, bool last) const {
     constexpr int W = Vec<T>::size;
     alignas(64) T buffer[R][NV * W];
     unroll<R>([&](auto r) __attribute__((always_inline)) {
@@ -132,65 +138,77 @@ struct SegmentStore {
   }
 };
 
-// acc[r][v] = sum over k < kc of a[r * ars + k] * base[off[k] + v * W ..]: gemm_core's micro_kernel with its B rows at
-// the staged offsets.
-template <class T, int R, int NV, bool TAIL>
-FASTNN_INLINE void direct_kernel(int64_t kc, const T* a, int64_t ars, const T* base, const int64_t* off, int tail,
-                                 Vec<T> (&acc)[R][NV]) {
-  constexpr int W = Vec<T>::size;
-  unroll<R>([&](auto r) __attribute__((always_inline)) {
-    unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v] = Vec<T>::zero(); });
-  });
-  const T* a3 = a + 3 * ars;
-  for (int64_t k = 0; k < kc; k++) {
-    const T* b = base + off[k];
-    Vec<T> bv[NV];
-    unroll<NV>([&](auto v) __attribute__((always_inline)) {
-      bv[v] = TAIL && v == NV - 1 ? Vec<T>::load(b + v * W, tail) : Vec<T>::load(b + v * W);
-    });
-    unroll<R>([&](auto r) __attribute__((always_inline)) {
-      const Vec<T> x(r < 3 ? a[r * ars + k] : a3[(r - 3) * ars + k]);
-      unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v] = fma(x, bv[v], acc[r][v]); });
-    });
-  }
-}
+// Where row k of B begins: at the staged offset of its tap, or in a packed panel.
+template <class T>
+struct StagedRows {
+  const T* base;
+  const int64_t* offsets;
+  FASTNN_INLINE const T* row(int64_t k) const { return base + offsets[k]; }
+};
+template <class T>
+struct PanelRows {
+  const T* base;
+  int64_t width;
+  FASTNN_INLINE const T* row(int64_t k) const { return base + k * width; }
+};
 
-// All rows of one column tile.
-template <class T, int NV, bool TAIL>
-__attribute__((noinline)) void direct_strip(int64_t m, int64_t kc, const T* a, int64_t ars, const T* base,
-                                            const int64_t* off, int tail, const SegmentStore<T>& store, bool first,
-                                            bool last) {
-  constexpr int MR = GemmTile<T>::kMr;
-  int64_t i = 0;
-  auto rows = [&](auto r) __attribute__((always_inline)) {
-    Vec<T> acc[decltype(r)::value][NV];
-    direct_kernel<T, decltype(r)::value, NV, TAIL>(kc, a + i * ars, ars, base, off, tail, acc);
-    store.tile(acc, i, 0, 0, first, last);
+// All rows of one column tile: sum over k < kc of a[k * kMr + r] * b.row(k)[v * W ..]. With TAIL only `tail` elements of
+// the last vector of a row may be read.
+template <class T, int NV, bool TAIL, class Rows>
+__attribute__((noinline)) void strip_rows(int64_t m, int64_t kc, const T* a, int64_t panel, const Rows b, int tail,
+                                          const SegmentStore<T>& store, bool first, bool last) {
+  constexpr int W = Vec<T>::size, MR = GemmTile<T>::kMr;
+  const auto rows = [&](int64_t i, auto count) __attribute__((always_inline)) {
+    constexpr int R = decltype(count)::value;
+    Vec<T> acc[R][NV];
+    unroll<R>([&](auto r) __attribute__((always_inline)) {
+      unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v] = Vec<T>::zero(); });
+    });
+    const T* x = a + i / MR * panel;
+    const auto step = [&](int64_t k) __attribute__((always_inline)) {
+      const T* row = b.row(k);
+      Vec<T> bv[NV];
+      unroll<NV>([&](auto v) __attribute__((always_inline)) {
+        bv[v] = TAIL && v == NV - 1 ? Vec<T>::load(row + v * W, tail) : Vec<T>::load(row + v * W);
+      });
+      unroll<R>([&](auto r) __attribute__((always_inline)) {
+        const Vec<T> w(x[r]);
+        unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v] = fma(w, bv[v], acc[r][v]); });
+      });
+      x += MR;
+    };
+    int64_t k = 0;
+    if (R == MR && !TAIL)
+      for (; k + 4 <= kc; k += 4) unroll<4>([&](auto u) __attribute__((always_inline)) { step(k + u); });
+    for (; k < kc; k++) step(k);
+    store.tile(acc, i, first, last);
   };
-  for (; i + MR <= m; i += MR) rows(Int<MR>());
+  int64_t i = 0;
+  for (; i + MR <= m; i += MR) rows(i, Int<MR>());
   switch (m - i) {
-    case 1: rows(Int<1>()); break;
-    case 2: rows(Int<2>()); break;
-    case 3: rows(Int<3>()); break;
-    case 4: rows(Int<4>()); break;
-    case 5: rows(Int<5>()); break;
+    case 1: rows(i, Int<1>()); break;
+    case 2: rows(i, Int<2>()); break;
+    case 3: rows(i, Int<3>()); break;
+    case 4: rows(i, Int<4>()); break;
+    case 5: rows(i, Int<5>()); break;
     default: break;
   }
 }
-template <class T, bool TAIL>
-FASTNN_INLINE void direct_any(int cols, int64_t m, int64_t kc, const T* a, int64_t ars, const T* base,
-                              const int64_t* off, const SegmentStore<T>& store, bool first, bool last) {
-  constexpr int W = Vec<T>::size;
+template <class T, class Rows>
+FASTNN_INLINE void strip_cols(int cols, int64_t m, int64_t kc, const T* a, int64_t panel, const Rows& b,
+                              const SegmentStore<T>& store, bool first, bool last) {
+  constexpr int W = Vec<T>::size, NV = GemmTile<T>::kNv;
   const int nv = (cols + W - 1) / W, tail = cols - (nv - 1) * W;
+  if (cols == NV * W) return strip_rows<T, NV, false>(m, kc, a, panel, b, tail, store, first, last);
   switch (nv) {
-    case 1: direct_strip<T, 1, TAIL>(m, kc, a, ars, base, off, tail, store, first, last); break;
-    case 2: direct_strip<T, 2, TAIL>(m, kc, a, ars, base, off, tail, store, first, last); break;
+    case 1: strip_rows<T, 1, true>(m, kc, a, panel, b, tail, store, first, last); break;
+    case 2: strip_rows<T, 2, true>(m, kc, a, panel, b, tail, store, first, last); break;
     default:
-      if constexpr (GemmTile<T>::kNv == 4) {
+      if constexpr (NV == 4) {
         if (nv == 3) {
-          direct_strip<T, 3, TAIL>(m, kc, a, ars, base, off, tail, store, first, last);
+          strip_rows<T, 3, true>(m, kc, a, panel, b, tail, store, first, last);
         } else {
-          direct_strip<T, 4, TAIL>(m, kc, a, ars, base, off, tail, store, first, last);
+          strip_rows<T, 4, true>(m, kc, a, panel, b, tail, store, first, last);
         }
       }
   }
@@ -248,7 +266,8 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
   const int64_t m0 = m_index * cut.m_block, m = min_i(cut.m_block, t.M - m0);
   const int64_t p_count = min_i(st.p_block, t.h.out - p0), q_count = min_i(st.q_block, t.w.out - q0);
   const int64_t plane = t.h.size * t.w.size, image = t.G * t.C * plane, k_total = t.C * cut.taps;
-  const T* a = t.a + (g * t.M + m0) * k_total;
+  const int64_t row_panel = k_total * Tile::kMr;
+  const T* a = t.a + (g * row_panels<T>(t.M) + m0 / Tile::kMr) * row_panel;
   const int64_t y_image = t.G * t.M * t.y_channel;
   T* y = t.y + n0 * y_image + (g * t.M + m0) * t.y_channel + p0 * t.y_row + q0 * t.y_col;
 
@@ -267,17 +286,14 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
         stage_tile(scratch + i * staged_image, st, t.h, t.w, source + i * image, plane, channels, p0, q0, p_count);
     }
     const bool first = c0 == 0, last = c0 + cut.c_block >= t.C;
+    const T* block = a + c0 * cut.taps * Tile::kMr;
     if (!cut.packed) {
       const int64_t columns = (p_count - 1) * st.pitch + q_count;
       for (int64_t j = 0; j < columns; j += NR) {
         const int cols = static_cast<int>(min_i(NR, columns - j));
         segments.count = 0;
         add_segments(&segments, 0, j, cols, st.pitch, q_count, st.pitch, y, tile, t.y_row, t.y_col);
-        if (cols % W == 0) {
-          direct_any<T, false>(cols, m, k_count, a + c0 * cut.taps, k_total, tile + j, offsets, store, first, last);
-        } else {
-          direct_any<T, true>(cols, m, k_count, a + c0 * cut.taps, k_total, tile + j, offsets, store, first, last);
-        }
+        strip_cols(cols, m, k_count, block, row_panel, StagedRows<T>{tile + j, offsets}, store, first, last);
       }
       continue;
     }
@@ -293,9 +309,8 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
       for (int64_t k0 = 0; k0 == 0 || k0 < k_count; k0 += Tile::kKc) {
         const int64_t kc = min_i(Tile::kKc, k_count - k0);
         pack_panel(panel, width, cols, segments, kc, offsets + k0);
-        const ASpan<T> span{a + c0 * cut.taps + k0, Tile::kMr * k_total, k_total, 1};
-        strip_any<T, false>(0, m, kc, span, panel, width, 0, 0, cols, store, first && k0 == 0,
-                            last && k0 + Tile::kKc >= k_count);
+        strip_cols(cols, m, kc, block + k0 * Tile::kMr, row_panel, PanelRows<T>{panel, width}, store,
+                   first && k0 == 0, last && k0 + Tile::kKc >= k_count);
       }
     }
   }
@@ -304,10 +319,12 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
 // The definition, for shapes that cannot be staged (taps or strides wider than any tile).
 template <class T>
 void run_plain(const Task<T>& t) {
+  constexpr int MR = GemmTile<T>::kMr;
   parallel_for(t.N * t.G * t.M, [&](int64_t i, int) {
     const int64_t n = i / (t.G * t.M), row = i % (t.G * t.M), g = row / t.M;
     const T* x = t.x + (n * t.G + g) * t.C * t.h.size * t.w.size;
-    const T* a = t.a + row * t.C * t.h.taps * t.w.taps;
+    const int64_t m = row % t.M, k_total = t.C * t.h.taps * t.w.taps;
+    const T* a = t.a + (g * row_panels<T>(t.M) + m / MR) * k_total * MR + m % MR;
     T* y = t.y + i * t.y_channel;
     for (int64_t p = 0; p < t.h.out; p++) {
       for (int64_t q = 0; q < t.w.out; q++) {
@@ -319,7 +336,7 @@ void run_plain(const Task<T>& t) {
             for (int64_t s = 0; s < t.w.taps; s++) {
               const int64_t w = q * t.w.step + t.w.first + s * t.w.gap;
               if (w < 0 || w >= t.w.size) continue;
-              sum += x[(c * t.h.size + h) * t.w.size + w] * a[(c * t.h.taps + r) * t.w.taps + s];
+              sum += x[(c * t.h.size + h) * t.w.size + w] * a[((c * t.h.taps + r) * t.w.taps + s) * MR];
             }
           }
         }
@@ -352,6 +369,26 @@ void run_task(const Task<T>& t, void* workspace) {
   parallel_for(cut.items, [&](int64_t item, int thread) {
     run_item(t, cut, offsets, reinterpret_cast<T*>(scratch + thread * per_thread), item);
   });
+}
+
+// Elements of the panels of G groups of M x K weights; and those panels, row m of group g and column k from get(g, m, k).
+template <class T>
+FASTNN_INLINE int64_t panel_elements(int64_t G, int64_t M, int64_t K) {
+  return align_elements(G * row_panels<T>(M) * K * GemmTile<T>::kMr);
+}
+template <class T, class Row>
+FASTNN_INLINE void pack_weights(int64_t G, int64_t M, int64_t K, T* a, const Row& row) {
+  constexpr int MR = GemmTile<T>::kMr;
+  const int64_t panels = row_panels<T>(M);
+  const auto pack = [&](int64_t i, int) {
+    const int64_t g = i / panels, m0 = i % panels * MR;
+    for (int64_t r = 0; r < min_i(MR, M - m0); r++) row(g, m0 + r, a + i * K * MR + r);
+  };
+  if (G * M * K > 32768) {
+    parallel_for(G * panels, pack);
+  } else {
+    for (int64_t i = 0; i < G * panels; i++) pack(i, 0);
+  }
 }
 
 // ---- the gradient for the input ----
@@ -399,26 +436,6 @@ FASTNN_INLINE void input_axes(const Conv2dShape& s, int64_t i, int64_t k, Residu
   *w = residue(k, s.W, s.Q, s.S, s.stride_w, s.pad_w, s.dilation_w);
 }
 
-// a[g][c][k][t][u] = w[g * K/G + k][c][h.last - t * every][...]
-template <class T>
-void turn_weights(const Conv2dShape& s, const Residue& h, const Residue& w, const T* from, T* a) {
-  const int64_t kg = s.K / s.groups, cg = s.C / s.groups, th = h.axis.taps, tw = w.axis.taps;
-  const auto channel = [&](int64_t i, int) {
-    const int64_t g = i / cg, c = i % cg;
-    T* out = a + i * kg * th * tw;
-    for (int64_t k = 0; k < kg; k++) {
-      const T* in = from + ((g * kg + k) * cg + c) * s.R * s.S;
-      for (int64_t t = 0; t < th; t++)
-        for (int64_t u = 0; u < tw; u++) *out++ = in[(h.last - t * h.every) * s.S + w.last - u * w.every];
-    }
-  };
-  if (s.C * kg * th * tw > 32768) {
-    parallel_for(s.C, channel);
-  } else {
-    for (int64_t i = 0; i < s.C; i++) channel(i, 0);
-  }
-}
-
 template <class T>
 void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* w, T* dx) {
   const InputPlan plan = input_plan(s);
@@ -431,17 +448,26 @@ void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* 
     });
   }
   T* a = static_cast<T*>(ctx.workspace);
+  const int64_t kg = s.K / s.groups, cg = s.C / s.groups;
   for (int64_t i = 0; i < plan.nh; i++) {
     for (int64_t k = 0; k < plan.nw; k++) {
       Residue rh, rw;
       input_axes(s, i, k, &rh, &rw);
       if (rh.axis.out <= 0 || rw.axis.out <= 0) continue;
-      turn_weights(s, rh, rw, w, a);
-      Task<T> t{s.N, s.groups, s.C / s.groups, s.K / s.groups, rh.axis, rw.axis, dy, a, nullptr, GemmAct::None,
+      const int64_t th = rh.axis.taps, tw = rw.axis.taps;
+      // Row c, column (k, t, u): w[g * K/G + k][c][last - t * every][...]
+      pack_weights(s.groups, cg, kg * th * tw, a, [&](int64_t g, int64_t c, T* out) {
+        for (int64_t m = 0; m < kg; m++) {
+          const T* in = w + ((g * kg + m) * cg + c) * s.R * s.S;
+          for (int64_t t = 0; t < th; t++)
+            for (int64_t u = 0; u < tw; u++, out += GemmTile<T>::kMr)
+              *out = in[(rh.last - t * rh.every) * s.S + rw.last - u * rw.every];
+        }
+      });
+      Task<T> t{s.N, s.groups, cg, kg, rh.axis, rw.axis, dy, a, nullptr, GemmAct::None,
                 dx + rh.first_h * s.W + rw.first_h, s.H * s.W, s.stride_h * s.W, s.stride_w};
-      const int64_t size = s.K * (s.C / s.groups) * rh.axis.taps * rw.axis.taps;
       if (s.stride_h == 1 && s.stride_w == 1) flatten_pointwise(&t.h, &t.w);
-      run_task(t, a + align_elements(size));
+      run_task(t, a + panel_elements<T>(s.groups, cg, kg * th * tw));
     }
   }
 }
@@ -450,8 +476,14 @@ template <class T>
 void forward(const Ctx& ctx, const Conv2dShape& s, const T* x, const T* w, const T* bias, GemmAct act, T* y) {
   Axis h, v;
   forward_axes(s, &h, &v);
-  Task<T> t{s.N, s.groups, s.K / s.groups, s.C / s.groups, h, v, x, w, bias, act, y, s.P * s.Q, v.out, 1};
-  run_task(t, ctx.workspace);
+  const int64_t kg = s.K / s.groups, cg = s.C / s.groups, depth = cg * s.R * s.S;
+  T* a = static_cast<T*>(ctx.workspace);
+  pack_weights(s.groups, kg, depth, a, [&](int64_t g, int64_t m, T* out) {
+    const T* in = w + (g * kg + m) * depth;
+    for (int64_t k = 0; k < depth; k++) out[k * GemmTile<T>::kMr] = in[k];
+  });
+  Task<T> t{s.N, s.groups, kg, cg, h, v, x, a, bias, act, y, s.P * s.Q, v.out, 1};
+  run_task(t, a + panel_elements<T>(s.groups, kg, depth));
 }
 
 template <class T>
@@ -459,7 +491,9 @@ size_t workspace_of(int threads, const Conv2dShape& s, ConvPass pass) {
   Axis h, w;
   if (pass == ConvPass::Forward) {
     forward_axes(s, &h, &w);
-    return task_workspace<T>(threads, make_cut<T>(s.N, s.groups, s.K / s.groups, s.C / s.groups, h, w));
+    const int64_t size = panel_elements<T>(s.groups, s.K / s.groups, s.C / s.groups * s.R * s.S);
+    return static_cast<size_t>(size) * sizeof(T) +
+           task_workspace<T>(threads, make_cut<T>(s.N, s.groups, s.K / s.groups, s.C / s.groups, h, w));
   }
   const InputPlan plan = input_plan(s);
   size_t most = 0;
@@ -468,10 +502,11 @@ size_t workspace_of(int threads, const Conv2dShape& s, ConvPass pass) {
       Residue rh, rw;
       input_axes(s, i, k, &rh, &rw);
       if (rh.axis.out <= 0 || rw.axis.out <= 0) continue;
-      const int64_t size = s.K * (s.C / s.groups) * rh.axis.taps * rw.axis.taps;
+      const int64_t size =
+          panel_elements<T>(s.groups, s.C / s.groups, s.K / s.groups * rh.axis.taps * rw.axis.taps);
       if (s.stride_h == 1 && s.stride_w == 1) flatten_pointwise(&rh.axis, &rw.axis);
       const size_t bytes =
-          static_cast<size_t>(align_elements(size)) * sizeof(T) +
+          static_cast<size_t>(size) * sizeof(T) +
           task_workspace<T>(threads, make_cut<T>(s.N, s.groups, s.C / s.groups, s.K / s.groups, rh.axis, rw.axis));
       if (bytes > most) most = bytes;
     }

@@ -12,9 +12,10 @@ namespace {
 
 struct WeightCut {
   Stage st;
+  bool dot;  // lanes are pixels instead of output channels
   Axis h, w;
   int64_t G, M, C, taps;  // M output channels and C input channels of a group
-  int64_t p_blocks, q_blocks, tiles, c_block, c_blocks, chunks, padded;  // padded: M in whole vectors
+  int64_t images, p_blocks, q_blocks, tiles, c_block, c_blocks, chunks, padded;  // padded: M in whole vectors
   int64_t stage_elements, panel_elements, partial;                      // partial: elements of one chunk's dW^T
 };
 
@@ -34,20 +35,26 @@ WeightCut make_weight_cut(const Conv2dShape& s) {
   c.taps = s.R * s.S;
   c.p_blocks = ceil_div(c.h.out, c.st.p_block);
   c.q_blocks = ceil_div(c.w.out, c.st.q_block);
-  c.tiles = s.N * c.p_blocks * c.q_blocks;
   int64_t n = kRows / c.taps;
   if (!c.st.in_place) n = min_i(n, kStageBytes / (c.st.channel * static_cast<int64_t>(sizeof(T))));
   c.c_block = even_block(c.C, max_i(n, 1));
+  // Small images: several to a tile, for a longer run between the visits to the sums.
+  c.images = kWeightTilePixels / (c.st.p_block * c.st.q_block);
+  if (!c.st.in_place)
+    c.images = min_i(c.images, kStageBytes / (c.st.channel * c.c_block * static_cast<int64_t>(sizeof(T))));
+  c.images = even_block(s.N, max_i(c.images, 1));
+  c.tiles = ceil_div(s.N, c.images) * c.p_blocks * c.q_blocks;
   c.c_blocks = ceil_div(c.C, c.c_block);
-  c.padded = round_up(c.M, Vec<T>::size);
+  c.dot = 2 * c.M <= Vec<T>::size;
+  c.padded = c.dot ? c.M : round_up(c.M, Vec<T>::size);
   c.partial = c.G * c.C * c.taps * c.padded;
-  const double macs = static_cast<double>(c.tiles) * c.st.p_block * c.st.q_block * c.c_block * c.taps * c.padded;
+  const double macs = static_cast<double>(s.N) * c.h.out * c.w.out * c.c_block * c.taps * c.padded;
   int64_t chunks = ceil_div(16, c.G * c.c_blocks);
   chunks = min_i(chunks, max_i(static_cast<int64_t>(macs / kChunkMacs), 1));
   chunks = min_i(chunks, max_i(kPartialBytes / (c.partial * static_cast<int64_t>(sizeof(T))), 1));
   c.chunks = min_i(chunks, c.tiles);
-  c.stage_elements = c.st.in_place ? 0 : align_elements(c.c_block * c.st.channel);
-  c.panel_elements = c.st.p_block * c.st.q_block * min_i(Tile::kNr, c.padded);
+  c.stage_elements = c.st.in_place ? 0 : align_elements(c.images * c.c_block * c.st.channel);
+  c.panel_elements = c.images * c.st.p_block * c.st.q_block * min_i(Tile::kNr, c.padded);
   return c;
 }
 
@@ -89,33 +96,41 @@ void pack_dy(T* panel, int width, int64_t m_left, const T* dy, int64_t channel, 
   }
 }
 
-// acc[r][v] = sum over p < rows, q < count of tile[off[r] + p * pitch + q] * panel[(p * count + q) * width + v * W ..]
+// The pixels of a tile: of each image, `rows` runs of `count`, in the staged buffer `pitch` and `image` apart.
+struct Runs {
+  int64_t images, rows, count, pitch, image;
+};
+
+// acc[r][v] = sum over i < images, p < rows, q < count of
+//             tile[off[r] + i * image + p * pitch + q] * panel[((i * rows + p) * count + q) * width + v * W ..]
 template <class T, int R, int NV>
-FASTNN_INLINE void weight_kernel(int64_t rows, int64_t count, const T* tile, const int64_t* off, int64_t pitch,
-                                 const T* panel, Vec<T> (&acc)[R][NV]) {
+FASTNN_INLINE void weight_kernel(const Runs& n, const T* tile, const int64_t* off, const T* panel,
+                                 Vec<T> (&acc)[R][NV]) {
   constexpr int W = Vec<T>::size;
-  const T* a[R];
   unroll<R>([&](auto r) __attribute__((always_inline)) {
-    a[r] = tile + off[r];
     unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v] = Vec<T>::zero(); });
   });
-  for (int64_t p = 0; p < rows; p++) {
-    for (int64_t q = 0; q < count; q++, panel += NV * W) {
-      Vec<T> b[NV];
-      unroll<NV>([&](auto v) __attribute__((always_inline)) { b[v] = Vec<T>::load(panel + v * W); });
-      unroll<R>([&](auto r) __attribute__((always_inline)) {
-        const Vec<T> x(a[r][q]);
-        unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v] = fma(x, b[v], acc[r][v]); });
-      });
+  for (int64_t i = 0; i < n.images; i++, tile += n.image) {
+    const T* a[R];
+    unroll<R>([&](auto r) __attribute__((always_inline)) { a[r] = tile + off[r]; });
+    for (int64_t p = 0; p < n.rows; p++) {
+      for (int64_t q = 0; q < n.count; q++, panel += NV * W) {
+        Vec<T> b[NV];
+        unroll<NV>([&](auto v) __attribute__((always_inline)) { b[v] = Vec<T>::load(panel + v * W); });
+        unroll<R>([&](auto r) __attribute__((always_inline)) {
+          const Vec<T> x(a[r][q]);
+          unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v] = fma(x, b[v], acc[r][v]); });
+        });
+      }
+      unroll<R>([&](auto r) __attribute__((always_inline)) { a[r] += n.pitch; });
     }
-    unroll<R>([&](auto r) __attribute__((always_inline)) { a[r] += pitch; });
   }
 }
 
 // m rows of dW^T against one panel, stored to or added to out.
 template <class T, int NV>
-__attribute__((noinline)) void weight_strip(int64_t m, int64_t rows, int64_t count, const T* tile, const int64_t* off,
-                                            int64_t pitch, const T* panel, T* out, int64_t ld, bool first) {
+__attribute__((noinline)) void weight_strip(int64_t m, const Runs& runs, const T* tile, const int64_t* off,
+                                            const T* panel, T* out, int64_t ld, bool first) {
   constexpr int MR = GemmTile<T>::kMr, W = Vec<T>::size;
   const int64_t tiles = ceil_div(m, MR);
   for (int64_t i = 0; i < tiles; i++) {
@@ -123,7 +138,7 @@ __attribute__((noinline)) void weight_strip(int64_t m, int64_t rows, int64_t cou
     auto block = [&](auto r) __attribute__((always_inline)) {
       constexpr int R = decltype(r)::value;
       Vec<T> acc[R][NV];
-      weight_kernel<T, R, NV>(rows, count, tile, off + m0, pitch, panel, acc);
+      weight_kernel<T, R, NV>(runs, tile, off + m0, panel, acc);
       unroll<R>([&](auto j) __attribute__((always_inline)) {
         unroll<NV>([&](auto v) __attribute__((always_inline)) {
           T* p = out + (m0 + j) * ld + v * W;
@@ -143,6 +158,57 @@ __attribute__((noinline)) void weight_strip(int64_t m, int64_t rows, int64_t cou
   }
 }
 
+// Few output channels a group (depthwise, LeNet's first layer) would leave most lanes of a panel empty. There the lanes
+// are pixels: MK rows of dy against NT taps, summed across lanes at the end. dy's runs lie dy_row, dy_image apart.
+template <class T, int MK, int NT>
+__attribute__((noinline)) void dot_tile(const Runs& n, const T* tile, const int64_t* off, const T* dy,
+                                        int64_t dy_channel, int64_t dy_row, int64_t dy_image, T* out, int64_t ld,
+                                        bool first) {
+  constexpr int W = Vec<T>::size;
+  Vec<T> acc[MK][NT];
+  unroll<MK>([&](auto k) __attribute__((always_inline)) {
+    unroll<NT>([&](auto t) __attribute__((always_inline)) { acc[k][t] = Vec<T>::zero(); });
+  });
+  for (int64_t i = 0; i < n.images; i++) {
+    for (int64_t p = 0; p < n.rows; p++) {
+      const T* x = tile + i * n.image + p * n.pitch;
+      const T* y = dy + i * dy_image + p * dy_row;
+      const auto step = [&](int64_t q, auto load) __attribute__((always_inline)) {
+        Vec<T> yv[MK];
+        unroll<MK>([&](auto k) __attribute__((always_inline)) { yv[k] = load(y + k * dy_channel + q); });
+        unroll<NT>([&](auto t) __attribute__((always_inline)) {
+          const Vec<T> xv = load(x + off[t] + q);
+          unroll<MK>([&](auto k) __attribute__((always_inline)) { acc[k][t] = fma(yv[k], xv, acc[k][t]); });
+        });
+      };
+      int64_t q = 0;
+      for (; q + W <= n.count; q += W)
+        step(q, [](const T* from) __attribute__((always_inline)) { return Vec<T>::load(from); });
+      const int left = static_cast<int>(n.count - q);
+      if (left) step(q, [left](const T* from) __attribute__((always_inline)) { return Vec<T>::load(from, left); });
+    }
+  }
+  unroll<MK>([&](auto k) __attribute__((always_inline)) {
+    unroll<NT>([&](auto t) __attribute__((always_inline)) {
+      T* o = out + t * ld + k;
+      *o = sum(acc[k][t]) + (first ? T(0) : *o);
+    });
+  });
+}
+template <class T, int MK>
+FASTNN_INLINE void dot_taps(int64_t m, const Runs& n, const T* tile, const int64_t* off, const T* dy,
+                            int64_t dy_channel, int64_t dy_row, int64_t dy_image, T* out, int64_t ld, bool first) {
+  int64_t i = 0;
+  const auto taps = [&](auto t) __attribute__((always_inline)) {
+    constexpr int NT = decltype(t)::value;
+    for (; i + NT <= m; i += NT)
+      dot_tile<T, MK, NT>(n, tile, off + i, dy, dy_channel, dy_row, dy_image, out + i * ld, ld, first);
+  };
+  taps(Int<6>());
+  taps(Int<3>());
+  taps(Int<1>());
+}
+
 template <class T>
 void weight_item(const Conv2dShape& s, const WeightCut& c, const T* dy, const T* x, const int64_t* offsets, T* scratch,
                  T* partial, int64_t item) {
@@ -150,37 +216,51 @@ void weight_item(const Conv2dShape& s, const WeightCut& c, const T* dy, const T*
   const int64_t chunk = item % c.chunks;
   item /= c.chunks;
   const int64_t c0 = item % c.c_blocks * c.c_block, channels = min_i(c.c_block, c.C - c0), g = item / c.c_blocks;
-  const int64_t plane = c.h.size * c.w.size, pixels = c.h.out * c.w.out;
+  const int64_t plane = c.h.size * c.w.size, pixels = c.h.out * c.w.out, m = channels * c.taps;
   T* sums = partial + chunk * c.partial + (g * c.C + c0) * c.taps * c.padded;
   T* panel = scratch + c.stage_elements;
   const int64_t begin = chunk * c.tiles / c.chunks, end = (chunk + 1) * c.tiles / c.chunks;
   for (int64_t tile = begin; tile < end; tile++) {
+    const bool first = tile == begin;
     const int64_t q0 = tile % c.q_blocks * c.st.q_block, p0 = tile / c.q_blocks % c.p_blocks * c.st.p_block;
-    const int64_t n = tile / (c.q_blocks * c.p_blocks);
-    const int64_t p_count = min_i(c.st.p_block, c.h.out - p0), q_count = min_i(c.st.q_block, c.w.out - q0);
-    const T* image = x + (n * s.C + g * c.C + c0) * plane;
+    const int64_t n0 = tile / (c.q_blocks * c.p_blocks) * c.images;
+    const Runs runs{min_i(c.images, s.N - n0), min_i(c.st.p_block, c.h.out - p0), min_i(c.st.q_block, c.w.out - q0),
+                    c.st.pitch, c.st.in_place ? s.C * plane : c.c_block * c.st.channel};
+    const T* image = x + (n0 * s.C + g * c.C + c0) * plane;
     const T* staged = scratch;
     if (c.st.in_place) {
       staged = in_place_tile(c.h, c.w, image, p0, q0);
     } else {
-      stage_tile(scratch, c.st, c.h, c.w, image, plane, channels, p0, q0, p_count);
+      for (int64_t i = 0; i < runs.images; i++)
+        stage_tile(scratch + i * runs.image, c.st, c.h, c.w, image + i * s.C * plane, plane, channels, p0, q0,
+                   runs.rows);
+    }
+    const T* dy0 = dy + (n0 * s.K + g * c.M) * pixels + p0 * c.w.out + q0;
+    if (c.dot) {
+      int64_t k = 0;
+      for (; k + 4 <= c.M; k += 4)
+        dot_taps<T, 4>(m, runs, staged, offsets, dy0 + k * pixels, pixels, c.w.out, s.K * pixels, sums + k, c.padded,
+                       first);
+      for (; k < c.M; k++)
+        dot_taps<T, 1>(m, runs, staged, offsets, dy0 + k * pixels, pixels, c.w.out, s.K * pixels, sums + k, c.padded,
+                       first);
+      continue;
     }
     for (int64_t k = 0; k < c.padded; k += NR) {
       const int width = static_cast<int>(min_i(NR, c.padded - k));
-      pack_dy(panel, width, c.M - k, dy + (n * s.K + g * c.M + k) * pixels + p0 * c.w.out + q0, pixels, p_count,
-              q_count, c.w.out);
-      const int64_t m = channels * c.taps;
-      const bool first = tile == begin;
+      for (int64_t i = 0; i < runs.images; i++)
+        pack_dy(panel + i * runs.rows * runs.count * width, width, c.M - k, dy0 + (i * s.K + k) * pixels, pixels,
+                runs.rows, runs.count, c.w.out);
       T* out = sums + k;
       switch (width / W) {
-        case 1: weight_strip<T, 1>(m, p_count, q_count, staged, offsets, c.st.pitch, panel, out, c.padded, first); break;
-        case 2: weight_strip<T, 2>(m, p_count, q_count, staged, offsets, c.st.pitch, panel, out, c.padded, first); break;
+        case 1: weight_strip<T, 1>(m, runs, staged, offsets, panel, out, c.padded, first); break;
+        case 2: weight_strip<T, 2>(m, runs, staged, offsets, panel, out, c.padded, first); break;
         default:
           if constexpr (GemmTile<T>::kNv == 4) {
             if (width / W == 3) {
-              weight_strip<T, 3>(m, p_count, q_count, staged, offsets, c.st.pitch, panel, out, c.padded, first);
+              weight_strip<T, 3>(m, runs, staged, offsets, panel, out, c.padded, first);
             } else {
-              weight_strip<T, 4>(m, p_count, q_count, staged, offsets, c.st.pitch, panel, out, c.padded, first);
+              weight_strip<T, 4>(m, runs, staged, offsets, panel, out, c.padded, first);
             }
           }
       }
@@ -188,27 +268,28 @@ void weight_item(const Conv2dShape& s, const WeightCut& c, const T* dy, const T*
   }
 }
 
-// Chunks lo .. hi - 1 added as a tree, for W consecutive k.
+// Chunks lo .. hi - 1 added as a tree, for n <= W consecutive k.
 template <class T>
-Vec<T> tree_sum(const T* p, int64_t stride, int64_t lo, int64_t hi) {
-  if (hi - lo == 1) return Vec<T>::load(p + lo * stride);
+Vec<T> tree_sum(const T* p, int64_t stride, int n, int64_t lo, int64_t hi) {
+  if (hi - lo == 1) return Vec<T>::load(p + lo * stride, n);
   const int64_t mid = (lo + hi) / 2;
-  return tree_sum<T>(p, stride, lo, mid) + tree_sum<T>(p, stride, mid, hi);
+  return tree_sum<T>(p, stride, n, lo, mid) + tree_sum<T>(p, stride, n, mid, hi);
 }
 
 // dw[g * M + k][c, r, s] from the chunks' dW^T.
 template <class T>
 void collect(const WeightCut& c, const T* partial, T* dw) {
   constexpr int W = Vec<T>::size;
-  const int64_t rows = c.C * c.taps, blocks = c.padded / W;
+  const int64_t rows = c.C * c.taps, blocks = ceil_div(c.padded, W);
   const auto block = [&](int64_t i, int) {
     const int64_t g = i / blocks, k = i % blocks * W;
-    const int real = static_cast<int>(min_i(W, c.M - k));
+    const int real = static_cast<int>(min_i(W, c.M - k)), lanes = static_cast<int>(min_i(W, c.padded - k));
     for (int64_t m = 0; m < rows; m += W) {
       const int n = static_cast<int>(min_i(W, rows - m));
       Vec<T> v[W];
       for (int j = 0; j < W; j++)
-        v[j] = j < n ? tree_sum(partial + (g * rows + m + j) * c.padded + k, c.partial, 0, c.chunks) : Vec<T>::zero();
+        v[j] = j < n ? tree_sum(partial + (g * rows + m + j) * c.padded + k, c.partial, lanes, 0, c.chunks)
+                     : Vec<T>::zero();
       transpose(v);
       for (int j = 0; j < real; j++) v[j].store(dw + (g * c.M + k + j) * rows + m, n);
     }

@@ -231,10 +231,10 @@ FASTNN_INLINE void strip_any(bool whole, int64_t i0, int64_t i1, int64_t kc, con
   }
 }
 
-// K is cut into equal blocks of at most kKc.
+// K is cut into equal blocks of at most kKc; K == 0 is one empty block.
 template <class T>
 FASTNN_INLINE int64_t k_block(int64_t K) {
-  return K == 0 ? 0 : round_up(ceil_div(K, ceil_div(K, GemmTile<T>::kKc)), 4);
+  return K == 0 ? 1 : round_up(ceil_div(K, ceil_div(K, GemmTile<T>::kKc)), 4);
 }
 
 // How the tiles of an m x n block are cut into gm x gn chunks.

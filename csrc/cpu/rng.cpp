@@ -18,8 +18,7 @@ inline uint32_t twisted(uint32_t upper, uint32_t lower) {
 // The next 624 words of the recurrence. The loops are independent over 397 and 227 words: far more than any vector.
 void twist(uint32_t* key) {
   for (int k = 0; k < kWords - kShift; ++k) key[k] = key[k + kShift] ^ twisted(key[k], key[k + 1]);
-  for (int k = kWords - kShift; k < kWords - 1; ++k)
-    key[k] = key[k - (kWords - kShift)] ^ twisted(key[k], key[k + 1]);
+  for (int k = kWords - kShift; k < kWords - 1; ++k) key[k] = key[k - (kWords - kShift)] ^ twisted(key[k], key[k + 1]);
   key[kWords - 1] = key[kShift - 1] ^ twisted(key[kWords - 1], key[0]);
 }
 

@@ -21,8 +21,7 @@ class FunctionCtx:
 
     def save_for_backward(self, *tensors):
         """Keep inputs or outputs of forward for backward, which finds them in ctx.saved_tensors; changing one in
-        place in
-        between raises there. Raises TypeError for anything but a Tensor or None."""
+        place in between raises there. Raises TypeError for anything but a Tensor or None."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
                 kind = type(t).__name__
@@ -63,8 +62,7 @@ class FunctionCtx:
 
 class _Kept:
     """A saved tensor and its version then. Of an output only the array and, weakly, its place in the graph are kept:
-    the
-    node leads to the context, and the Tensor to the node, which would make a cycle."""
+    the node leads to the context, and the Tensor to the node, which would make a cycle."""
 
     __slots__ = ("tensor_", "array", "version", "count", "node", "index")
 
@@ -83,8 +81,7 @@ class _Kept:
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: the "
                 f"tensor of shape {list(self.array.shape)} is at version {self.version.n}; expected version "
-                f"{self.count} "
-                "instead."
+                f"{self.count} instead."
             )
         if self.tensor_ is not None:
             return self.tensor_

@@ -83,8 +83,7 @@ def _checked_inputs(inputs):
             if t.dtype not in (dt.float64, dt.complex128):
                 warnings.warn(
                     f"Input #{i} requires gradient and is not a double precision floating point or complex. This "
-                    "check will "
-                    "likely fail if all the inputs are not of double precision floating point or complex. ",
+                    "check will likely fail if all the inputs are not of double precision floating point or complex. ",
                     stacklevel=4,
                 )
             if xp.has_internal_overlap(t._a):
@@ -144,9 +143,8 @@ def gradcheck(
                 if a.size and float(abs(a - b).max()) > nondet_tol:
                     raise GradcheckError(
                         "Backward is not reentrant, i.e., running backward with same input and grad_output multiple "
-                        "times "
-                        "gives different values, although analytical gradient matches numerical gradient."
-                        f"The tolerance for nondeterminism was {nondet_tol}."
+                        "times gives different values, although analytical gradient matches numerical gradient.The "
+                        f"tolerance for nondeterminism was {nondet_tol}."
                     )
                 if not _close(a, columns[j], rtol, atol):
                     raise GradcheckError(

@@ -116,8 +116,7 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804
 
 
 def selu(input, inplace=False):
-    """scale·(input where positive, else alpha·(e^input - 1)), with the two constants that keep mean 0 and variance
-    1."""
+    """scale·(input where positive, else alpha·(e^input - 1)), by constants that keep mean 0 and variance 1."""
     if inplace:
         return in_place(input, selu)
     return mul(_elu(input, _SELU_ALPHA), _SELU_SCALE)

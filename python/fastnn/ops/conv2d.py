@@ -29,8 +29,7 @@ def numbers(value, n, name, function, default=None):
     if len(value) != n:
         raise RuntimeError(
             f"expected {name} to be a single integer value or a list of {n} values to match the convolution "
-            "dimensions, "
-            f"but got {name}={list(value)}"
+            f"dimensions, but got {name}={list(value)}"
         )
     if any(isinstance(v, bool) or not hasattr(v, "__index__") for v in value):
         raise TypeError(f"{function}(): argument '{name}' must be tuple of ints, but found {value!r}")
@@ -63,16 +62,14 @@ def _check(x, w, b, stride, padding, dilation, groups, function, channels_dim=1)
     if ws[0] % groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of "
-            "size "
-            f"{list(ws)} instead"
+            f"size {list(ws)} instead"
         )
     xs = x._a.shape
     expected = ws[1] * groups if channels_dim == 1 else ws[0]
     if xs[1] != expected:
         raise RuntimeError(
             f"Given {'transposed=1, ' if channels_dim == 0 else ''}groups={groups}, weight of size {list(ws)}, "
-            "expected "
-            f"input{list(xs)} to have {expected} channels, but got {xs[1]} channels instead"
+            f"expected input{list(xs)} to have {expected} channels, but got {xs[1]} channels instead"
         )
     outputs = ws[0] if channels_dim == 1 else ws[1] * groups
     if b is not None and b._a.shape != (outputs,):

@@ -100,8 +100,7 @@ def bilinear(input1, input2, weight, bias=None):
     if len(w) != 3 or input1._a.shape[:-1] != input2._a.shape[:-1]:
         raise RuntimeError(
             f"bilinear(): input batch dimensions do not match: got {list(input1.shape)}, {list(input2.shape)} and "
-            "weight "
-            f"{list(w)}"
+            f"weight {list(w)}"
         )
     if input1._a.shape[-1] != w[1] or input2._a.shape[-1] != w[2]:
         raise RuntimeError(

@@ -191,8 +191,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     if x._a.shape != y._a.shape:
         raise ValueError(
             f"Using a target size ({y.shape}) that is different to the input size ({x.shape}) is deprecated. Please "
-            "ensure "
-            "they have the same size."
+            "ensure they have the same size."
         )
     if x._a.dtype != y._a.dtype:
         raise RuntimeError(f"Found dtype {y.dtype.short} but expected {x.dtype.short}")
@@ -240,8 +239,7 @@ def binary_cross_entropy_with_logits(
 
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     """target·(ln target - input), input being a logarithm; log_target: target is one too. 'batchmean' divides the sum
-    by
-    the first size."""
+    by the first size."""
     batch = reduction == "batchmean"
     if batch and size_average is None and reduce is None:
         reduction = "sum"
@@ -249,10 +247,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         if reduction == "mean":
             warnings.warn(
                 "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' "
-                "divides "
-                "only by the batch size, and aligns with the KL div math definition.'mean' will be changed to behave "
-                "the "
-                "same as 'batchmean' in the next major release.",
+                "divides only by the batch size, and aligns with the KL div math definition.'mean' will be changed "
+                "to behave the same as 'batchmean' in the next major release.",
                 stacklevel=2,
             )
         batch = False
@@ -323,8 +319,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
 def triplet_margin_loss(
     anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
 ):
-    """max(0, |anchor - positive| - |anchor - negative| + margin); swap takes the smaller of the distances to
-    negative."""
+    """max(0, |anchor - positive| - |anchor - negative| + margin); swap takes the smaller distance to negative."""
     from .elementwise import minimum
 
     reduction = reduction_name(size_average, reduce, reduction)

@@ -278,8 +278,7 @@ def _check_not_empty(x, dims, name):
         if dims is None:
             raise RuntimeError(
                 f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
-                "with "
-                "the 'dim' argument."
+                "with the 'dim' argument."
             )
         raise IndexError(f"{name}(): Expected reduction dim {dims[0]} to have non-zero size.")
 
@@ -365,8 +364,7 @@ def _max_or_min(name, whole, pairwise, result):
     extreme.__name__ = extreme.__qualname__ = name
     extreme.__doc__ = (
         f"{name}(input): the {name}imum, equal ones sharing the gradient; {name}(input, dim): (values, indices), the "
-        "first "
-        f"of equal ones taking it; {name}(input, other): elementwise."
+        f"first of equal ones taking it; {name}(input, other): elementwise."
     )
     return extreme
 

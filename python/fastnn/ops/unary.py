@@ -47,8 +47,8 @@ def _without_float(x, name):
         return x.astype("int64")
     if name == "neg":
         raise RuntimeError(
-            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the "
-            "`~` or `logical_not()` operator instead."
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the"
+            " `~` or `logical_not()` operator instead."
         )
     raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
 
