@@ -3,7 +3,7 @@
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Size, Tensor, check_dim, wrap
-from ._common import view_of
+from ._common import ONE_OF_MANY, view_of
 
 
 def _ints(args, function):
@@ -333,7 +333,7 @@ def cat(tensors, dim=0, *, out=None):
 
     tensors = list(tensors)
     if not tensors:
-        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     for i, v in enumerate(tensors):
         if not isinstance(v, Tensor):
             raise TypeError(f"cat(): expected Tensor as element {i} in argument 0, but got {type(v).__name__}")
@@ -476,7 +476,15 @@ def split(tensor, split_size_or_sections, dim=0):
     for s in sizes:
         out.append(_slice(tensor, i, start, start + s))
         start += s
-    return tuple(out)
+    return _of_many(out)
+
+
+def _of_many(views):
+    """Views of an op that returns several may not be written to under autograd (torch's rule)."""
+    for v in views:
+        if v._fn is not None and not v._fn.leaf:
+            v._fn.meta = ONE_OF_MANY
+    return tuple(views)
 
 
 def chunk(input, chunks, dim=0):
@@ -507,7 +515,7 @@ def unbind(input, dim=0):
     i = check_dim(dim, input._a.ndim)
     if input._a.ndim == 0:
         raise RuntimeError("unbind(): input must have at least one dimension")
-    return tuple(select(input, i, j) for j in range(input._a.shape[i]))
+    return _of_many([select(input, i, j) for j in range(input._a.shape[i])])
 
 
 # ---------------------------------------------------------------- copies
