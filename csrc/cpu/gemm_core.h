@@ -20,6 +20,7 @@
 // Store: template <int R, int NV> void tile(Vec<T> (&acc)[R][NV], int64_t i, int64_t j, int cols, bool first, bool last)
 //   gets the products of rows i .. i + R - 1 and columns j .. j + cols - 1 (lane l of acc[r][v] is column j + v * W + l)
 //   over one K block. first / last: it is the first / last K block, so !first adds to what was stored before.
+//   prefetch(i, j, rows, cols) is called before the products of a tile are computed; it may do nothing.
 //   RowMajorStore below is the usual one: rows of C at stride ldc, bias, activation.
 //
 // Threads: packing is one parallel loop over panels, then the tiles are another. Both are cut by shape alone, and each
@@ -91,6 +92,13 @@ struct RowMajorStore {
   const T* row_bias;  // [M] or null
   GemmAct act;
   bool accumulate;
+
+  // The lines of C that a tile will write, asked for before its products are computed.
+  FASTNN_INLINE void prefetch(int64_t i, int64_t j, int rows, int cols) const {
+    const T* p = c + i * ldc + j;
+    for (int r = 0; r < rows; r++, p += ldc)
+      for (int x = 0; x < cols; x += 64 / static_cast<int>(sizeof(T))) __builtin_prefetch(p + x, 1);
+  }
 
   template <int R, int NV>
   FASTNN_INLINE void tile(Vec<T> (&acc)[R][NV], int64_t i, int64_t j, int cols, bool first, bool last) const {
@@ -195,6 +203,7 @@ __attribute__((noinline)) void strip(int64_t i0, int64_t i1, int64_t kc, const A
   int64_t i = i0;
   auto rows = [&](auto r) __attribute__((always_inline)) {
     Acc<T> acc[decltype(r)::value][NV];
+    store.prefetch(i_base + i, j, decltype(r)::value, cols);
     micro_kernel<T, decltype(r)::value, NV, TAIL>(kc, a, as.rs, as.ks, b, bks, tail, acc);
     store.tile(acc, i_base + i, j, cols, first, last);
   };
@@ -242,14 +251,10 @@ template <class T>
 FASTNN_INLINE void chunk_grid(int64_t m, int64_t n, int64_t kc, int64_t* gm, int64_t* gn) {
   const int64_t pm = ceil_div(m, GemmTile<T>::kMr), pn = ceil_div(n, GemmTile<T>::kNr);
   const int64_t want = min_i(max_i(m * n * kc / kGemmChunkMacs, 1), kGemmMaxChunks);
-  // Columns first, as long as a chunk keeps >= 4 panels of B to one pass over its rows of A; then rows; a wide and low
-  // product is cut by columns only.
-  int64_t cn = min_i(pn, max_i(pn / 4, 1));
-  if (cn > want) cn = want;
-  int64_t cm = min_i(pm, ceil_div(want, cn));
-  if (cm * cn < want) cn = min_i(pn, ceil_div(want, cm));
-  *gm = cm;
-  *gn = cn;
+  // Rows first, as long as a panel of B, once in L2, serves 16 panels of A; then columns; then rows again.
+  *gm = min_i(want, ceil_div(pm, 16));
+  *gn = min_i(pn, ceil_div(want, *gm));
+  if (*gm * *gn < want) *gm = min_i(pm, ceil_div(want, *gn));
 }
 
 template <class T, class SrcA, class SrcB>
@@ -316,8 +321,10 @@ void gemm_blocked(int64_t M, int64_t N, int64_t K, const SrcA& src_a, const SrcB
         }
         int64_t gm, gn;
         chunk_grid<T>(mc, nc, kc, &gm, &gn);
+        // Neighbouring chunks, which one thread tends to get, share what does not fit into its L2 for good.
+        const bool rows_first = mc * kc * static_cast<int64_t>(sizeof(T)) <= kGemmDirect;
         parallel_for(gm * gn, [&](int64_t c, int) {
-          const int64_t m = c / gn, n = c % gn;
+          const int64_t m = rows_first ? c % gm : c / gn, n = rows_first ? c / gm : c % gn;
           const int64_t i0 = m * pm / gm * MR, i1 = min_i((m + 1) * pm / gm * MR, mc);
           for (int64_t p = n * pn / gn; p < (n + 1) * pn / gn; p++) {
             const int cols = static_cast<int>(min_i(NR, nc - p * NR));
