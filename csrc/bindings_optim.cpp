@@ -9,8 +9,8 @@ namespace {
 constexpr int64_t kChunk = 16384;       // elements: with five arrays of float, 320 KiB of the L2 cache
 constexpr int64_t kReleaseGil = 32768;  // elements; some 10 us
 
-// The arrays of one call, checked, and cut into tasks of about kChunk elements (a chunk is a run of one parameter; small
-// parameters share a task).
+// The arrays of one call, checked, and cut into tasks of about kChunk elements (a chunk is a run of one parameter;
+// small parameters share a task).
 class Arrays {
  public:
   // lists[0] is what is changed, lists[1] the gradients, then the states; a null handle is a state that is absent.
@@ -168,9 +168,8 @@ py::object grad_norm(py::handle grads, double p) {
   NormKind kind = inf ? NormKind::Inf : p == 2 ? NormKind::Two : NormKind::One;
   std::vector<double> partial(arrays.chunks());
   OptimWork work = arrays.work();
-  run(arrays, [&] {
-    (arrays.is_double() ? kernels().grad_norm_f64 : kernels().grad_norm_f32)(work, kind, partial.data());
-  });
+  run(arrays,
+      [&] { (arrays.is_double() ? kernels().grad_norm_f64 : kernels().grad_norm_f32)(work, kind, partial.data()); });
   double total = 0;
   for (double x : partial) {
     if (!inf)

@@ -1,9 +1,8 @@
 // fastnn._cpu.Generator: the random number stream as Python sees it.
-#include <pthread.h>
-
 #include <mutex>
 
 #include "bindings.h"
+#include "runtime/os.h"
 #include "runtime/rng.h"
 
 namespace fastnn {
@@ -98,6 +97,46 @@ py::object dropout(Generator& g, const py::array& x, double p) {
   return py::none();
 }
 
+void mask_scale(const float* x, const uint8_t* mask, float scale, float* out, int64_t n) {
+  kernels().mask_scale_f32(x, mask, scale, out, n);
+}
+void mask_scale(const double* x, const uint8_t* mask, double scale, double* out, int64_t n) {
+  kernels().mask_scale_f64(x, mask, scale, out, n);
+}
+
+template <class T>
+py::array dropout_backward_of(const py::array& dy, const py::array& mask, double p) {
+  py::array dx = new_array(dy.dtype(), std::vector<py::ssize_t>(dy.shape(), dy.shape() + dy.ndim()));
+  const T* from = static_cast<const T*>(dy.data());
+  T* to = data<T>(dx);
+  const uint8_t* m = static_cast<const uint8_t*>(mask.data());
+  int64_t n = dy.size();
+  T scale = T(1) / static_cast<T>(1 - p);
+  constexpr int64_t kChunk = 32768;
+  auto chunk = [&](int64_t i, int) {
+    int64_t at = i * kChunk;
+    mask_scale(from + at, m + at, scale, to + at, n - at < kChunk ? n - at : kChunk);
+  };
+  if (n < kReleaseGil) {
+    chunk(0, 0);
+  } else {
+    py::gil_scoped_release release;
+    parallel_for((n + kChunk - 1) / kChunk, chunk);
+  }
+  return dx;
+}
+
+// dx, or None where the arrays are not contiguous ones of float32 or float64 and of bool.
+py::object dropout_backward(const py::array& dy, const py::array& mask, double p) {
+  if (!(p > 0 && p < 1)) throw py::value_error("dropout_backward: p must be in (0, 1), got " + std::to_string(p));
+  bool same = dy.ndim() == mask.ndim();
+  for (py::ssize_t d = 0; same && d < dy.ndim(); ++d) same = dy.shape(d) == mask.shape(d);
+  if (!same || !(dy.flags() & mask.flags() & py::array::c_style) || !is<bool>(mask)) return py::none();
+  if (is<float>(dy)) return dropout_backward_of<float>(dy, mask, p);
+  if (is<double>(dy)) return dropout_backward_of<double>(dy, mask, p);
+  return py::none();
+}
+
 py::array words32(Generator& g, int64_t n) {
   if (n < 0) throw py::value_error("words32: n must not be negative");
   py::array out = new_array(py::dtype::of<uint32_t>(), {n});
@@ -154,14 +193,15 @@ void set_state(Generator& g, uint64_t seed, const py::array_t<uint32_t, py::arra
 }  // namespace
 
 void bind_rng(py::module_& m) {
-  pthread_atfork([] { rng_mutex.lock(); }, [] { rng_mutex.unlock(); }, [] { rng_mutex.unlock(); });
+  os::at_fork([] { rng_mutex.lock(); }, [] { rng_mutex.unlock(); }, [] { rng_mutex.unlock(); });
+
+  m.def("dropout_backward", &dropout_backward);
 
   // The fills answer False where the array's dtype or alignment is not one that they cover: nothing was drawn then.
   py::class_<Generator>(m, "Generator")
       .def(py::init<uint64_t>(), py::arg("seed"))
       .def_property_readonly("initial_seed", [](const Generator& g) { return g.state.seed; })
-      .def("manual_seed",
-           [](Generator& g, uint64_t seed) { draw(g, 0, [&](RngState& s) { rng_seed(s, seed); }); })
+      .def("manual_seed", [](Generator& g, uint64_t seed) { draw(g, 0, [&](RngState& s) { rng_seed(s, seed); }); })
       .def("get_state", &get_state)
       .def("set_state", &set_state)
       .def("words32", &words32)
@@ -177,19 +217,18 @@ void bind_rng(py::module_& m) {
            })
       .def("normal_",
            [](Generator& g, py::array out, double mean, double std, bool serial) {
-             return with_dtype<float, double>(g, out, "normal_", [&](RngState& s, auto* p, int64_t n) {
-               rng_normal(s, p, n, mean, std, serial);
-             });
+             return with_dtype<float, double>(
+                 g, out, "normal_", [&](RngState& s, auto* p, int64_t n) { rng_normal(s, p, n, mean, std, serial); });
            })
       .def("exponential_",
            [](Generator& g, py::array out, double rate) {
-             return with_dtype<float, double>(
-                 g, out, "exponential_", [&](RngState& s, auto* p, int64_t n) { rng_exponential(s, p, n, rate); });
+             return with_dtype<float, double>(g, out, "exponential_",
+                                              [&](RngState& s, auto* p, int64_t n) { rng_exponential(s, p, n, rate); });
            })
       // span = high - low; 0 stands for 2^64
       .def("integers_", [](Generator& g, py::array out, int64_t low, uint64_t span) {
-        return with_dtype<int32_t, int64_t>(
-            g, out, "integers_", [&](RngState& s, auto* p, int64_t n) { rng_integers(s, p, n, low, span); });
+        return with_dtype<int32_t, int64_t>(g, out, "integers_",
+                                            [&](RngState& s, auto* p, int64_t n) { rng_integers(s, p, n, low, span); });
       });
 }
 }  // namespace fastnn

@@ -120,23 +120,28 @@ void rows(const Reduction& r, Split s, const char* centre, char* out) {
   s.reduced.pop(n, unit);
   const int64_t outer = s.reduced.size();
   ReduceArgs a{r.dtype, r.op, nullptr, 1, n, 0, nullptr, nullptr};
-  if (outer == 1 && n <= kTask) {
+  if (n <= kTask) {
+    // Whole rows, in the order of memory; where other dimensions go too, into [outer, outputs], whose columns follow.
     int64_t run, run_stride;
     s.kept.pop(run, run_stride);
-    in_groups(outputs, n, [&](int64_t begin, int64_t end) {
+    const Partials partials(outer == 1 ? 0 : outer * outputs * item);
+    char* const to = outer == 1 ? out : partials.get();
+    in_groups(outer * outputs, n, [&](int64_t begin, int64_t end) {
       ReduceArgs b = a;
       b.row_stride = run_stride;
       for (int64_t i = begin; i < end; i += b.rows) {
-        b.rows = std::min(end - i, run - i % run);
-        b.x = r.x + (s.kept.offset(i / run) + i % run * run_stride) * item;
-        b.centre = centre ? centre + i * item : nullptr;
-        b.out = out + i * item;
+        const int64_t output = i % outputs;
+        b.rows = std::min(end - i, run - output % run);
+        b.x = r.x + (s.reduced.offset(i / outputs) + s.kept.offset(output / run) + output % run * run_stride) * item;
+        b.centre = centre ? centre + output * item : nullptr;
+        b.out = to + i * item;
         k.reduce_rows(b);
       }
     });
+    if (outer > 1) k.reduce_columns({r.dtype, joining(r.op), to, outer, outputs, outputs, nullptr, out});
     return;
   }
-  const int64_t piece = std::min(n, kTask), per_row = (n + piece - 1) / piece, pieces = outer * per_row;
+  const int64_t piece = kTask, per_row = (n + piece - 1) / piece, pieces = outer * per_row;
   const Partials partials(outputs * pieces * item);
   in_groups(outputs * pieces, piece, [&](int64_t begin, int64_t end) {
     ReduceArgs b = a;

@@ -49,8 +49,7 @@ def same(a, b) -> bool:
     if isinstance(a, float) and isinstance(b, float):
         if math.isnan(a) or math.isnan(b):
             return math.isnan(a) and math.isnan(b)
-        # signbit: 0.0 and -0.0 are different facts
-        return (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != b and math.isclose(a, b, rel_tol=2e-6))
+        return math.isclose(a, b, rel_tol=2e-6, abs_tol=1e-6)
     return type(a) is type(b) and a == b
 
 

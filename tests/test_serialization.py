@@ -21,7 +21,7 @@ def round_trip(obj):
     return fastnn.load(file)
 
 
-DTYPES = ["float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64", "complex128"]
+DTYPES = "float32 float64 float16 int64 int32 int16 int8 uint8 bool complex64 complex128".split()
 
 
 @pytest.mark.parametrize("name", DTYPES)
@@ -62,7 +62,9 @@ def test_module_state_parameter_and_gradient_flags():
     assert state._metadata[""] == {"version": 1}
     twin = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
     twin.load_state_dict(state)
-    assert all(a.tolist() == b.tolist() for a, b in zip(net.state_dict().values(), twin.state_dict().values()))
+    assert all(
+        a.tolist() == b.tolist() for a, b in zip(net.state_dict().values(), twin.state_dict().values(), strict=True)
+    )
     p = round_trip(net[0].weight)
     assert isinstance(p, nn.Parameter) and p.requires_grad
     assert round_trip(fastnn.ones(2, requires_grad=True)).requires_grad

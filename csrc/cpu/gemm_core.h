@@ -231,10 +231,10 @@ FASTNN_INLINE void strip_any(bool whole, int64_t i0, int64_t i1, int64_t kc, con
   }
 }
 
-// K is cut into equal blocks of at most kKc.
+// K is cut into equal blocks of at most kKc; K == 0 is one empty block.
 template <class T>
 FASTNN_INLINE int64_t k_block(int64_t K) {
-  return K == 0 ? 0 : round_up(ceil_div(K, ceil_div(K, GemmTile<T>::kKc)), 4);
+  return K == 0 ? 1 : round_up(ceil_div(K, ceil_div(K, GemmTile<T>::kKc)), 4);
 }
 
 // How the tiles of an m x n block are cut into gm x gn chunks.
@@ -283,7 +283,7 @@ void gemm_blocked(int64_t M, int64_t N, int64_t K, const SrcA& src_a, const SrcB
         const int64_t mc = min_i(Tile::kMc, M - ic), pm = ceil_div(mc, MR);
 
         // Pack: a chunk is one panel of B, or as many panels of A as hold the same number of elements.
-        constexpr int64_t kGroup = NR / MR;
+        constexpr int64_t kGroup = NR > MR ? NR / MR : 1;
         const int64_t b_chunks = SrcB::kPacks && ic == 0 ? pn : 0;
         const int64_t a_chunks = SrcA::kPacks ? ceil_div(pm, kGroup) : 0;
         auto pack = [&](int64_t c, int) {

@@ -27,26 +27,24 @@ inline void for_chunks(const OptimWork& work, const F& f) {
   });
 }
 
-// The gradient that is descended. The two options are template arguments: the loops stay free of branches.
-template <bool kDecay, bool kMaximize, class T>
-inline T effective(T p, T g, T decay) {
-  if (kMaximize) g = -g;
+// The gradient that is descended; sign is -1 to maximize. Without decay the parameter stays out of it: 0 times an
+// infinite one would be NaN.
+template <bool kDecay, class T>
+inline T effective(T p, T g, T decay, T sign) {
+  g *= sign;
   return kDecay ? fma(p, decay, g) : g;
 }
 
-// weight of g in m; from the nearer end, as torch's lerp.
-template <bool kNear, class T>
-inline T lerp(T m, T g, T weight) {
-  return kNear ? fma(weight, g - m, m) : fma(weight - 1, g - m, g);
+// m + weight·(g - m) from the nearer end, as torch's lerp: `near` says that weight < 1/2, and `step` is weight or
+// weight - 1.
+template <class T>
+inline T lerp(T m, T g, T step, bool near) {
+  return fma(step, g - m, near ? m : g);
 }
 
-// Calls f.template operator()<kDecay, kMaximize>().
 template <class F>
-inline void with_flags(bool decay, bool maximize, const F& f) {
-  if (decay)
-    maximize ? f.template run<true, true>() : f.template run<true, false>();
-  else
-    maximize ? f.template run<false, true>() : f.template run<false, false>();
+inline void run(double decay, const F& f) {
+  decay != 0 ? f.template run<true>() : f.template run<false>();
 }
 
 template <class T>
@@ -55,15 +53,16 @@ struct Sgd {
   const SgdArgs& a;
 
   // kMode 0: no momentum, 1: first step (the buffer is filled), 2: later steps.
-  template <bool kDecay, bool kMaximize, int kMode, bool kNesterov>
+  template <bool kDecay, int kMode, bool kNesterov>
   void chunk(const OptimChunk& c) const {
     T* __restrict p = static_cast<T*>(c.param);
     const T* __restrict grad = static_cast<const T*>(c.grad);
     T* __restrict buf = static_cast<T*>(c.state[0]);
     const T minus_lr = static_cast<T>(-a.lr), momentum = static_cast<T>(a.momentum),
-            share = static_cast<T>(1 - a.dampening), decay = static_cast<T>(a.weight_decay);
+            share = static_cast<T>(1 - a.dampening), decay = static_cast<T>(a.weight_decay),
+            sign = static_cast<T>(a.maximize ? -1 : 1);
     for (int64_t i = 0; i < c.n; ++i) {
-      T g = effective<kDecay, kMaximize>(p[i], grad[i], decay);
+      T g = effective<kDecay>(p[i], grad[i], decay, sign);
       if (kMode) {
         T b = kMode == 1 ? g : fma(share, g, buf[i] * momentum);
         buf[i] = b;
@@ -72,17 +71,17 @@ struct Sgd {
       p[i] = fma(minus_lr, g, p[i]);
     }
   }
-  template <bool kDecay, bool kMaximize, int kMode, bool kNesterov>
+  template <bool kDecay, int kMode, bool kNesterov>
   void all() const {
-    for_chunks(work, [&](const OptimChunk& c) { chunk<kDecay, kMaximize, kMode, kNesterov>(c); });
+    for_chunks(work, [&](const OptimChunk& c) { chunk<kDecay, kMode, kNesterov>(c); });
   }
-  template <bool kDecay, bool kMaximize>
+  template <bool kDecay>
   void run() const {
-    if (!a.has_buffers) return all<kDecay, kMaximize, 0, false>();
+    if (!a.has_buffers) return all<kDecay, 0, false>();
     if (a.first_step)
-      a.nesterov ? all<kDecay, kMaximize, 1, true>() : all<kDecay, kMaximize, 1, false>();
+      a.nesterov ? all<kDecay, 1, true>() : all<kDecay, 1, false>();
     else
-      a.nesterov ? all<kDecay, kMaximize, 2, true>() : all<kDecay, kMaximize, 2, false>();
+      a.nesterov ? all<kDecay, 2, true>() : all<kDecay, 2, false>();
   }
 };
 
@@ -91,21 +90,24 @@ struct Adam {
   const OptimWork& work;
   const AdamArgs& a;
 
-  template <bool kDecay, bool kMaximize, bool kAmsgrad, bool kNear>
+  template <bool kDecay, bool kAmsgrad>
   void chunk(const OptimChunk& c) const {
     T* __restrict p = static_cast<T*>(c.param);
     const T* __restrict grad = static_cast<const T*>(c.grad);
     T* __restrict m = static_cast<T*>(c.state[0]);
     T* __restrict v = static_cast<T*>(c.state[1]);
     T* __restrict peak = static_cast<T*>(c.state[2]);
-    const T decay = static_cast<T>(a.weight_decay), shrink = static_cast<T>(a.shrink),
-            weight = static_cast<T>(1 - a.beta1), beta2 = static_cast<T>(a.beta2),
-            share = static_cast<T>(1 - a.beta2), correction = static_cast<T>(a.root_correction),
-            eps = static_cast<T>(a.eps), minus_step = static_cast<T>(-a.step_size);
+    const bool near = 1 - a.beta1 < 0.5;
+    // torch divides by sqrt(v)/correction + eps. Multiplied out, one of three slow operations an element is saved.
+    const T eps = static_cast<T>(a.eps * a.root_correction),
+            minus_step = static_cast<T>(-a.step_size * a.root_correction);
+    const T decay = static_cast<T>(a.weight_decay), sign = static_cast<T>(a.maximize ? -1 : 1),
+            shrink = static_cast<T>(a.shrink), weight = static_cast<T>(1 - a.beta1) - (near ? 0 : 1),
+            beta2 = static_cast<T>(a.beta2), share = static_cast<T>(1 - a.beta2);
     for (int64_t i = 0; i < c.n; ++i) {
       T x = p[i] * shrink;  // 1 but for AdamW
-      T g = effective<kDecay, kMaximize>(x, grad[i], decay);
-      T mean = lerp<kNear>(m[i], g, weight);
+      T g = effective<kDecay>(x, grad[i], decay, sign);
+      T mean = lerp(m[i], g, weight, near);
       T square = fma(share * g, g, v[i] * beta2);
       m[i] = mean;
       v[i] = square;
@@ -114,20 +116,16 @@ struct Adam {
         square = square > q || square != square ? square : q;  // a NaN stays, as in torch.maximum
         peak[i] = square;
       }
-      p[i] = x + minus_step * mean / (root(square) / correction + eps);
+      p[i] = x + minus_step * mean / (root(square) + eps);
     }
   }
-  template <bool kDecay, bool kMaximize, bool kAmsgrad, bool kNear>
+  template <bool kDecay, bool kAmsgrad>
   void all() const {
-    for_chunks(work, [&](const OptimChunk& c) { chunk<kDecay, kMaximize, kAmsgrad, kNear>(c); });
+    for_chunks(work, [&](const OptimChunk& c) { chunk<kDecay, kAmsgrad>(c); });
   }
-  template <bool kDecay, bool kMaximize>
+  template <bool kDecay>
   void run() const {
-    bool near = 1 - a.beta1 < 0.5;
-    if (a.amsgrad)
-      near ? all<kDecay, kMaximize, true, true>() : all<kDecay, kMaximize, true, false>();
-    else
-      near ? all<kDecay, kMaximize, false, true>() : all<kDecay, kMaximize, false, false>();
+    a.amsgrad ? all<kDecay, true>() : all<kDecay, false>();
   }
 };
 
@@ -136,15 +134,16 @@ struct Adagrad {
   const OptimWork& work;
   const AdagradArgs& a;
 
-  template <bool kDecay, bool kMaximize>
+  template <bool kDecay>
   void run() const {
     for_chunks(work, [&](const OptimChunk& c) {
       T* __restrict p = static_cast<T*>(c.param);
       const T* __restrict grad = static_cast<const T*>(c.grad);
       T* __restrict sum = static_cast<T*>(c.state[0]);
-      const T decay = static_cast<T>(a.weight_decay), eps = static_cast<T>(a.eps), minus_lr = static_cast<T>(-a.lr);
+      const T decay = static_cast<T>(a.weight_decay), sign = static_cast<T>(a.maximize ? -1 : 1),
+              eps = static_cast<T>(a.eps), minus_lr = static_cast<T>(-a.lr);
       for (int64_t i = 0; i < c.n; ++i) {
-        T g = effective<kDecay, kMaximize>(p[i], grad[i], decay);
+        T g = effective<kDecay>(p[i], grad[i], decay, sign);
         T s = fma(g, g, sum[i]);
         sum[i] = s;
         p[i] += minus_lr * g / (root(s) + eps);
@@ -158,23 +157,23 @@ struct RmsProp {
   const OptimWork& work;
   const RmsPropArgs& a;
 
-  template <bool kDecay, bool kMaximize, bool kCentered, bool kMomentum>
+  template <bool kDecay, bool kCentered, bool kMomentum>
   void chunk(const OptimChunk& c) const {
     T* __restrict p = static_cast<T*>(c.param);
     const T* __restrict grad = static_cast<const T*>(c.grad);
     T* __restrict square = static_cast<T*>(c.state[0]);
     T* __restrict mean = static_cast<T*>(c.state[1]);
     T* __restrict buf = static_cast<T*>(c.state[2]);
-    const T decay = static_cast<T>(a.weight_decay), alpha = static_cast<T>(a.alpha),
-            share = static_cast<T>(1 - a.alpha), eps = static_cast<T>(a.eps), minus_lr = static_cast<T>(-a.lr),
-            momentum = static_cast<T>(a.momentum);
     const bool near = 1 - a.alpha < 0.5;
+    const T decay = static_cast<T>(a.weight_decay), sign = static_cast<T>(a.maximize ? -1 : 1),
+            alpha = static_cast<T>(a.alpha), share = static_cast<T>(1 - a.alpha), weight = share - (near ? 0 : 1),
+            eps = static_cast<T>(a.eps), minus_lr = static_cast<T>(-a.lr), momentum = static_cast<T>(a.momentum);
     for (int64_t i = 0; i < c.n; ++i) {
-      T g = effective<kDecay, kMaximize>(p[i], grad[i], decay);
+      T g = effective<kDecay>(p[i], grad[i], decay, sign);
       T s = fma(share * g, g, square[i] * alpha);
       square[i] = s;
       if (kCentered) {
-        T m = near ? lerp<true>(mean[i], g, share) : lerp<false>(mean[i], g, share);
+        T m = lerp(mean[i], g, weight, near);
         mean[i] = m;
         s = fma(-m, m, s);
       }
@@ -188,16 +187,16 @@ struct RmsProp {
       }
     }
   }
-  template <bool kDecay, bool kMaximize, bool kCentered, bool kMomentum>
+  template <bool kDecay, bool kCentered, bool kMomentum>
   void all() const {
-    for_chunks(work, [&](const OptimChunk& c) { chunk<kDecay, kMaximize, kCentered, kMomentum>(c); });
+    for_chunks(work, [&](const OptimChunk& c) { chunk<kDecay, kCentered, kMomentum>(c); });
   }
-  template <bool kDecay, bool kMaximize>
+  template <bool kDecay>
   void run() const {
     if (a.centered)
-      a.has_buffers ? all<kDecay, kMaximize, true, true>() : all<kDecay, kMaximize, true, false>();
+      a.has_buffers ? all<kDecay, true, true>() : all<kDecay, true, false>();
     else
-      a.has_buffers ? all<kDecay, kMaximize, false, true>() : all<kDecay, kMaximize, false, false>();
+      a.has_buffers ? all<kDecay, false, true>() : all<kDecay, false, false>();
   }
 };
 
@@ -255,28 +254,14 @@ inline void scale(const OptimWork& work, double factor) {
 }
 }  // namespace
 
-void sgd_step_f32(const OptimWork& w, const SgdArgs& a) { with_flags(a.weight_decay != 0, a.maximize, Sgd<float>{w, a}); }
-void sgd_step_f64(const OptimWork& w, const SgdArgs& a) {
-  with_flags(a.weight_decay != 0, a.maximize, Sgd<double>{w, a});
-}
-void adam_step_f32(const OptimWork& w, const AdamArgs& a) {
-  with_flags(a.weight_decay != 0, a.maximize, Adam<float>{w, a});
-}
-void adam_step_f64(const OptimWork& w, const AdamArgs& a) {
-  with_flags(a.weight_decay != 0, a.maximize, Adam<double>{w, a});
-}
-void adagrad_step_f32(const OptimWork& w, const AdagradArgs& a) {
-  with_flags(a.weight_decay != 0, a.maximize, Adagrad<float>{w, a});
-}
-void adagrad_step_f64(const OptimWork& w, const AdagradArgs& a) {
-  with_flags(a.weight_decay != 0, a.maximize, Adagrad<double>{w, a});
-}
-void rmsprop_step_f32(const OptimWork& w, const RmsPropArgs& a) {
-  with_flags(a.weight_decay != 0, a.maximize, RmsProp<float>{w, a});
-}
-void rmsprop_step_f64(const OptimWork& w, const RmsPropArgs& a) {
-  with_flags(a.weight_decay != 0, a.maximize, RmsProp<double>{w, a});
-}
+void sgd_step_f32(const OptimWork& w, const SgdArgs& a) { run(a.weight_decay, Sgd<float>{w, a}); }
+void sgd_step_f64(const OptimWork& w, const SgdArgs& a) { run(a.weight_decay, Sgd<double>{w, a}); }
+void adam_step_f32(const OptimWork& w, const AdamArgs& a) { run(a.weight_decay, Adam<float>{w, a}); }
+void adam_step_f64(const OptimWork& w, const AdamArgs& a) { run(a.weight_decay, Adam<double>{w, a}); }
+void adagrad_step_f32(const OptimWork& w, const AdagradArgs& a) { run(a.weight_decay, Adagrad<float>{w, a}); }
+void adagrad_step_f64(const OptimWork& w, const AdagradArgs& a) { run(a.weight_decay, Adagrad<double>{w, a}); }
+void rmsprop_step_f32(const OptimWork& w, const RmsPropArgs& a) { run(a.weight_decay, RmsProp<float>{w, a}); }
+void rmsprop_step_f64(const OptimWork& w, const RmsPropArgs& a) { run(a.weight_decay, RmsProp<double>{w, a}); }
 void grad_norm_f32(const OptimWork& w, NormKind kind, double* partial) { norms<float>(w, kind, partial); }
 void grad_norm_f64(const OptimWork& w, NormKind kind, double* partial) { norms<double>(w, kind, partial); }
 void scale_f32(const OptimWork& w, double factor) { scale<float>(w, factor); }

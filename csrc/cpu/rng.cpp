@@ -18,8 +18,7 @@ inline uint32_t twisted(uint32_t upper, uint32_t lower) {
 // The next 624 words of the recurrence. The loops are independent over 397 and 227 words: far more than any vector.
 void twist(uint32_t* key) {
   for (int k = 0; k < kWords - kShift; ++k) key[k] = key[k + kShift] ^ twisted(key[k], key[k + 1]);
-  for (int k = kWords - kShift; k < kWords - 1; ++k)
-    key[k] = key[k - (kWords - kShift)] ^ twisted(key[k], key[k + 1]);
+  for (int k = kWords - kShift; k < kWords - 1; ++k) key[k] = key[k - (kWords - kShift)] ^ twisted(key[k], key[k + 1]);
   key[kWords - 1] = key[kShift - 1] ^ twisted(key[kWords - 1], key[0]);
 }
 
@@ -95,6 +94,13 @@ void rng_below_f64(const uint32_t* words, double* out, int64_t n, uint64_t thres
 }
 void rng_below_u8(const uint32_t* words, uint8_t* out, int64_t n, uint64_t threshold) {
   below(words, out, n, threshold);
+}
+
+void mask_scale_f32(const float* x, const uint8_t* mask, float scale, float* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = x[i] * (mask[i] ? scale : 0.0f);
+}
+void mask_scale_f64(const double* x, const uint8_t* mask, double scale, double* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = x[i] * (mask[i] ? scale : 0.0);
 }
 
 }  // namespace FASTNN_ISA

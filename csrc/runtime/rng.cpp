@@ -189,13 +189,13 @@ void rng_bernoulli(RngState& s, uint8_t* out, int64_t n, double p) {
 void rng_dropout(RngState& s, const float* x, float* y, uint8_t* mask, int64_t n, double keep, float scale) {
   in_blocks<2>(s, n, [&, t = threshold(keep)](int64_t i, int64_t m, const uint32_t* w) {
     kernels().rng_below_u8(w, mask + i, m, t);
-    for (int64_t j = i; j < i + m; ++j) y[j] = x[j] * (static_cast<float>(mask[j]) * scale);
+    kernels().mask_scale_f32(x + i, mask + i, scale, y + i, m);
   });
 }
 void rng_dropout(RngState& s, const double* x, double* y, uint8_t* mask, int64_t n, double keep, double scale) {
   in_blocks<2>(s, n, [&, t = threshold(keep)](int64_t i, int64_t m, const uint32_t* w) {
     kernels().rng_below_u8(w, mask + i, m, t);
-    for (int64_t j = i; j < i + m; ++j) y[j] = x[j] * (static_cast<double>(mask[j]) * scale);
+    kernels().mask_scale_f64(x + i, mask + i, scale, y + i, m);
   });
 }
 

@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--seed", type=int, default=0, metavar="N", help="start of all random numbers (default: 0)")
     train.add_argument("--backend", choices=["numpy", "cpu"], help="default: cpu, the compiled kernels, where built")
-    train.add_argument("--threads", type=_positive(int), metavar="N", help="default: the CPUs that this process may use")
+    train.add_argument(
+        "--threads", type=_positive(int), metavar="N", help="default: the CPUs that this process may use"
+    )
     train.add_argument("--save", metavar="PATH", help="write the trained model's state_dict here (torch.load reads it)")
     train.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser

@@ -176,7 +176,9 @@ def run(options) -> int:
         finally:
             bar.close()
         if not math.isfinite(loss):
-            raise RuntimeError(f"the loss became {loss} in epoch {epoch + 1}; try a smaller --lr than {settings['lr']:g}")
+            raise RuntimeError(
+                f"the loss became {loss} in epoch {epoch + 1}; try a smaller --lr than {settings['lr']:g}"
+            )
         test_loss, accuracy = evaluate(model, test_set, loss_function)
         print(
             f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}  loss {loss:.4f}  test loss {test_loss:.4f}  "

@@ -51,7 +51,10 @@ def _make_device(args):
     kind, *index = args
     if not isinstance(kind, str) or len(index) > 1 or any(type(i) is not int for i in index):
         raise ValueError("a device of these arguments")
-    return device(kind, *index)
+    try:
+        return device(kind, *index)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
 
 
 def _make_tensor(args):
@@ -97,7 +100,7 @@ class Unpickler:
 
     def load(self):
         try:
-            for opcode, argument, position in pickletools.genops(self.program):
+            for opcode, argument, _ in pickletools.genops(self.program):
                 if opcode.name == "STOP":
                     (result,) = self.stack
                     if isinstance(result, _Name) or result is _MARK:
@@ -157,7 +160,7 @@ class Unpickler:
         target = self.stack[-1]
         if type(target) not in (dict, OrderedDict) or len(values) % 2:
             raise ValueError("entries for what is not a dictionary")
-        for key, value in zip(values[::2], values[1::2]):
+        for key, value in zip(values[::2], values[1::2], strict=True):
             target[key] = value
 
     def _add_items(self, values):

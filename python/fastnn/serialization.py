@@ -380,7 +380,7 @@ def rebuild_tensor(storage, offset, size, stride, requires_grad) -> Tensor:
     numbers = (offset, *size, *stride)
     if len(size) != len(stride) or len(size) > 64 or not all(type(n) is int and 0 <= n < 1 << 62 for n in numbers):
         raise ValueError(f"load: a tensor of size {size}, stride {stride}, offset {offset}")
-    if 0 not in size and offset + sum((n - 1) * step for n, step in zip(size, stride)) >= storage.size:
+    if 0 not in size and offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) >= storage.size:
         raise ValueError(f"load: a tensor of size {size}, stride {stride}, offset {offset} in {storage.size} elements")
     if 0 in size:
         return _with_grad(wrap(xp.empty(size, storage.dtype)), requires_grad)

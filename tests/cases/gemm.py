@@ -57,12 +57,8 @@ def gemm_case(m, k, n, layout="nn", bias=False, act="none", bench=False):
 
 def bmm_case(batch, m, k, n, layout="nn", shared=False):
     def args(rng, dtype):
-        a = np.stack([operand(rng, m, k, layout[0], dtype, True) for _ in range(batch)])
-        b = np.stack([operand(rng, k, n, layout[1], dtype, True) for _ in range(batch)])
-        if layout[0] == "t":
-            a = np.ascontiguousarray(a.swapaxes(1, 2)).swapaxes(1, 2)
-        if layout[1] == "t":
-            b = np.ascontiguousarray(b.swapaxes(1, 2)).swapaxes(1, 2)
+        a = spread(rng, (batch, m, k), dtype) if layout[0] == "n" else spread(rng, (batch, k, m), dtype).swapaxes(1, 2)
+        b = spread(rng, (batch, k, n), dtype) if layout[1] == "n" else spread(rng, (batch, n, k), dtype).swapaxes(1, 2)
         if shared:
             b = np.broadcast_to(b[:1], b.shape)
         return a, b

@@ -499,14 +499,14 @@ def names_of_grad_fns(T):
         T.stack([w, w]),
         w.expand(2, 2, 2),
     ]
-    return [r.grad_fn.name() for r in results], [type(r.grad_fn).__name__ for r in results]
+    return [r.grad_fn.name() for r in results]
 
 
 @fact
 def grad_fn_chain(T):
     y = (leaf(T, 2) * 2).sum()
     mul = y.grad_fn.next_functions[0][0]
-    return type(mul).__name__, type(mul.next_functions[0][0]).__name__, mul.next_functions[0][0].variable.is_leaf
+    return mul.name(), len(mul.next_functions), mul.next_functions[0][0].variable.is_leaf
 
 
 @fact
@@ -527,23 +527,9 @@ def only_some_results_used(T):
 
 
 @fact
-def functional_jacobian_and_hessian(T):
-    x = T.tensor([1.0, 2.0])
-    return T.autograd.functional.jacobian(lambda v: v**2 + v.sum(), x), T.autograd.functional.hessian(
-        lambda v: (v**3).sum(), x
-    )
-
-
-@fact
 def deepcopy_of_results_raises(T):
     import copy
 
     w = leaf(T, 2)
     c = copy.deepcopy(w)
     return c, c.is_leaf, c is w, c.data_ptr() == w.data_ptr(), kind(copy.deepcopy, w * 2), copy.copy(w) is w
-
-
-@fact
-def anomaly_and_profiling_names_exist(T):
-    with T.autograd.set_detect_anomaly(False):
-        return hasattr(T.autograd, "Function"), hasattr(T.autograd, "gradcheck"), hasattr(T.autograd, "Variable")

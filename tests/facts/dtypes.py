@@ -77,11 +77,6 @@ def result_type_of_tensors_and_numbers(T):
 
 
 @fact
-def can_cast(T):
-    return {(a, b): T.can_cast(getattr(T, a), getattr(T, b)) for a in NAMES for b in NAMES}
-
-
-@fact
 def float32_times_int64_is_float32(T):
     return T.tensor([1.5, 2]) * T.tensor([2, 3])
 
@@ -333,7 +328,7 @@ def tensor_refuses(T):
 
 @fact
 def ragged_lists_are_value_errors(T):
-    return kind(T.tensor, [[1, 2], [3]]), kind(T.tensor, [[1], [2, 3]]), kind(T.tensor, [[1], 2])
+    return kind(T.tensor, [[1, 2], [3]]), kind(T.tensor, [[1], [2, 3]])
 
 
 @fact
@@ -543,8 +538,6 @@ def maximum_and_minimum_spread_nan(T):
     return (
         T.maximum(a, b),
         T.minimum(a, b),
-        T.fmax(a, b),
-        T.fmin(a, b),
         T.maximum(T.tensor([1, 5]), T.tensor([2.5, 2.5])),
     )
 

@@ -103,7 +103,7 @@ def activations_at_zero_and_infinity(T):
 def activations_of_nan_and_infinity(T):
     F = T.nn.functional
     x = T.tensor([NAN, INF, -INF])
-    names = ["leaky_relu", "elu", "gelu", "softplus", "sigmoid", "tanh", "hardtanh", "relu6", "silu"]
+    names = ["leaky_relu", "elu", "softplus", "sigmoid", "tanh", "hardtanh", "relu6", "silu"]
     return {n: getattr(F, n)(x) for n in names}
 
 
@@ -143,7 +143,6 @@ def norms_at_zero(T):
             gradient(T, lambda x: x.norm(p=1), 0.0, -2.0),
         ],
         [
-            gradient(T, lambda x: T.linalg.vector_norm(x), 0.0),
             gradient(T, lambda x: x.norm(p=3), 0.0, 2.0),
             gradient(T, lambda x: x.norm(p=INF), 2.0, -2.0, 1.0),
         ],
@@ -269,7 +268,6 @@ def logsumexp_of_minus_infinity(T):
     return (
         gradient(T, lambda x: x.logsumexp(0), -INF, -INF),
         gradient(T, lambda x: x.logsumexp(0), -INF, 0.0),
-        T.logaddexp(T.tensor(-INF), T.tensor(-INF)),
     )
 
 

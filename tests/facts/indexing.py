@@ -78,7 +78,7 @@ def integer_arrays(T):
     i, j = T.tensor([0, 1]), T.tensor([[0, 2], [1, -1]])
     return (
         [x[i], x[j % 2], x[i, i], x[:, i], x[:, :, j], x[i, :, i], x[0, i], x[i, ..., 0], x[i[:, None], i], x[..., i]],
-        [x[[0, 1]], x[[0, 1], [2, 0]], x[:, [0, -1]], x[[[0, 1], [1, 0]]].shape, x[i, None].shape, x[None, i].shape],
+        [x[[0, 1]], x[[0, 1], [2, 0]], x[:, [0, -1]], x[[0, 1]].shape, x[i, None].shape, x[None, i].shape],
     )
 
 
@@ -238,12 +238,16 @@ def assignment_of_leading_ones_broadcasts(T):
 def assignment_of_numpy_and_lists(T):
     x = T.zeros(3)
     x[0] = np.float64(1.5)
-    return x, kind(x.__setitem__, slice(None), np.ones(3)), kind(x.__setitem__, slice(None), [1, 2, 3])
+    return x, kind(x.__setitem__, slice(None), [1, 2, 3])
+
+
+def delete_first(x):
+    del x[0]
 
 
 @fact
 def deleting_items_raises(T):
-    return kind(T.ones(2).__delattr__, "nothing"), kind(lambda: T.ones(2).__delitem__(0))
+    return kind(T.ones(2).__delattr__, "nothing"), kind(delete_first, T.ones(2))
 
 
 @fact
@@ -285,7 +289,6 @@ def index_select_and_take(T):
             x.index_select(1, i),
             T.index_select(x, 0, T.tensor([1])),
             T.take(x, T.tensor([0, 5, -1])),
-            T.take_along_dim(x, T.tensor([[1], [2]]), 1),
         ],
         [
             kind(x.index_select, 0, i),

@@ -238,20 +238,6 @@ def softmax_options(T):
     )
 
 
-@fact
-def padding(T):
-    F = T.nn.functional
-    x = ramp(T, 1, 1, 2, 3)
-    return (
-        F.pad(x, (1, 2)),
-        F.pad(x, (0, 1, 1, 0), value=5),
-        F.pad(x, (1, 1, 1, 1), mode="reflect"),
-        F.pad(x, (-1, 0)).shape,
-        kind(F.pad, x, (1,)),
-        F.pad(x[0], (1, 1), mode="replicate"),
-    )
-
-
 def net(T):
     class Net(T.nn.Module):
         def __init__(self):

@@ -26,7 +26,8 @@ LAYERS = [
     "Conv2d(4, 8, 3, padding='same')", "PReLU()", "PReLU(4, 0.1)", "Embedding(7, 5)", "Embedding(7, 5, padding_idx=-1)",
     "BatchNorm1d(3)", "BatchNorm2d(3, affine=False)", "LayerNorm((2, 3))", "LayerNorm(4, bias=False)",
     "Sequential(Linear(4, 3), ReLU(), Sequential(Linear(3, 2)))", "MaxPool1d(2)", "MaxPool2d(2)",
-    "MaxPool2d((2, 3), stride=1, padding=1)", "AvgPool1d(3)", "AvgPool2d(2)", "AvgPool2d((2, 1), 1)", "Dropout(0.1)",
+    "MaxPool2d((2, 3), stride=1, padding=1)", "AvgPool1d(3)", "AvgPool2d(2)", "AvgPool2d((2, 1), 1)",
+    "AdaptiveAvgPool2d(1)", "AdaptiveAvgPool1d(3)", "Dropout(0.1)",
     "Dropout2d()", "ReLU()", "ReLU(inplace=True)", "ReLU6()", "LeakyReLU(0.2)", "ELU(0.5)", "SiLU()", "GELU()",
     "GELU('tanh')", "Softplus()", "Softmax(dim=1)", "LogSoftmax(-1)", "Hardtanh()", "Sigmoid()", "Tanh()",
     "Flatten()", "Unflatten(1, (2, 2))", "Identity()", "MSELoss()", "CrossEntropyLoss()", "BCEWithLogitsLoss()",
@@ -45,7 +46,7 @@ def test_weights_names_and_repr(text):
     theirs, after_theirs, ours, after_ours = layers
     assert repr(ours) == repr(theirs)
     assert list(ours.state_dict()) == list(theirs.state_dict())
-    for a, b in zip(ours.state_dict().values(), theirs.state_dict().values()):
+    for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
         same_bits(a, b)
     same_bits(after_ours, after_theirs)
 
@@ -138,25 +139,37 @@ def test_files_cross():
     ours = fastnn.nn.Sequential(fastnn.nn.Conv2d(1, 2, 3), fastnn.nn.BatchNorm2d(2), fastnn.nn.Linear(3, 4))
     optimizer = torch.optim.Adam(theirs.parameters())
     file = io.BytesIO()
-    content = {"model": theirs.state_dict(), "optimizer": optimizer.state_dict(), "view": torch.arange(6).view(2, 3).t(),
-               "parameter": theirs[0].weight, "dtype": torch.float16, "size": torch.Size([1]), "half": torch.ones(2).half()}  # fmt: skip
+    content = {
+        "model": theirs.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "view": torch.arange(6).view(2, 3).t(),
+        "parameter": theirs[0].weight,
+        "dtype": torch.float16,
+        "size": torch.Size([1]),
+        "half": torch.ones(2).half(),
+    }
     torch.save(content, file)
     file.seek(0)
     read = fastnn.load(file)
     ours.load_state_dict(read["model"])
-    for a, b in zip(ours.state_dict().values(), theirs.state_dict().values()):
+    for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
         same_bits(a, b)
     assert read["view"].tolist() == content["view"].tolist() and read["dtype"] is fastnn.float16
     assert isinstance(read["parameter"], fastnn.nn.Parameter) and read["optimizer"] == content["optimizer"]
 
     file = io.BytesIO()
-    content = {"model": ours.state_dict(), "list": [1, -(2**70), 2.5, None, True, "ü", b"\xff", (1,), {2}],
-               "view": fastnn.arange(6).reshape(2, 3).t(), "parameter": ours[0].weight, "dtype": fastnn.int8}  # fmt: skip
+    content = {
+        "model": ours.state_dict(),
+        "list": [1, -(2**70), 2.5, None, True, "ü", b"\xff", (1,), {2}],
+        "view": fastnn.arange(6).reshape(2, 3).t(),
+        "parameter": ours[0].weight,
+        "dtype": fastnn.int8,
+    }
     fastnn.save(content, file)
     file.seek(0)
     read = torch.load(file, weights_only=True)
     theirs.load_state_dict(read["model"])
-    for a, b in zip(ours.state_dict().values(), theirs.state_dict().values()):
+    for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
         same_bits(a, b)
     assert read["view"].tolist() == content["view"].tolist() and read["list"] == content["list"]
     assert isinstance(read["parameter"], torch.nn.Parameter) and read["dtype"] is torch.int8
@@ -184,9 +197,9 @@ def test_clip_grad_norm(norm, limit):
     results = []
     for T in BOTH:
         parameters = [T.nn.Parameter(T.zeros(*a.shape)) for a in arrays]
-        for p, a in zip(parameters, arrays):
+        for p, a in zip(parameters, arrays, strict=True):
             p.grad = T.from_numpy(a.copy())
         total = T.nn.utils.clip_grad_norm_(parameters, limit, norm)
         results.append([total.numpy(), *(p.grad.numpy() for p in parameters)])
-    for a, b in zip(*results):
+    for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(b, a, rtol=2e-6)

@@ -20,11 +20,12 @@ class FunctionCtx:
         self.needs_input_grad = ()
 
     def save_for_backward(self, *tensors):
-        """Keep inputs or outputs of forward for backward, which finds them in ctx.saved_tensors; changing one in place in
-        between raises there. Raises TypeError for anything but a Tensor or None."""
+        """Keep inputs or outputs of forward for backward, which finds them in ctx.saved_tensors; changing one in
+        place in between raises there. Raises TypeError for anything but a Tensor or None."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
-                raise TypeError(f"save_for_backward can only save variables, but argument is of type {type(t).__name__}")
+                kind = type(t).__name__
+                raise TypeError(f"save_for_backward can only save variables, but argument is of type {kind}")
         self._saved = tensors
 
     def save_for_forward(self, *tensors):
@@ -48,7 +49,8 @@ class FunctionCtx:
         if self._saved is None:
             raise RuntimeError(
                 "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                "already been freed). Specify retain_graph=True if you need to backward through the graph a second time."
+                "already been freed). Specify retain_graph=True if you need to backward through the graph a second "
+                "time."
             )
         return self._unpack()
 
@@ -59,8 +61,8 @@ class FunctionCtx:
 
 
 class _Kept:
-    """A saved tensor and its version then. Of an output only the array and, weakly, its place in the graph are kept: the
-    node leads to the context, and the Tensor to the node, which would make a cycle."""
+    """A saved tensor and its version then. Of an output only the array and, weakly, its place in the graph are kept:
+    the node leads to the context, and the Tensor to the node, which would make a cycle."""
 
     __slots__ = ("tensor_", "array", "version", "count", "node", "index")
 
@@ -78,8 +80,8 @@ class _Kept:
         if self.version.n != self.count:
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: the "
-                f"tensor of shape {list(self.array.shape)} is at version {self.version.n}; expected version {self.count} "
-                "instead."
+                f"tensor of shape {list(self.array.shape)} is at version {self.version.n}; expected version "
+                f"{self.count} instead."
             )
         if self.tensor_ is not None:
             return self.tensor_
@@ -214,11 +216,12 @@ def _record(cls, ctx, args, nodes, results):
     if not made:
         return outputs
     saved = ((tuple(kept), tuple(a._a.shape if isinstance(a, Tensor) else None for a in args)),)
+    guard = (None,) if any(k is not None for k in kept) else ()  # nothing saved: it may run twice
     if single:
-        record(made[0], rule, nodes, saved, ())
+        record(made[0], rule, nodes, saved, guard)
         main = made[0]._fn
     else:
-        record_many(tuple(made), rule, nodes, saved, ())
+        record_many(tuple(made), rule, nodes, saved, guard)
         main = made[0]._fn.next[0]
     for k in kept:
         for j, i in enumerate(positions):
@@ -261,7 +264,8 @@ def _backward(cls, ctx, k, grads, shapes, needs):
             out.append(None)
             continue
         if not isinstance(g, Tensor):
-            raise TypeError(f"function {name} returned a {type(g).__name__} at position {i + 1}; expected a Tensor or None")
+            kind = type(g).__name__
+            raise TypeError(f"function {name} returned a {kind} at position {i + 1}; expected a Tensor or None")
         if g._a.shape != shape:
             g = _fitted(g, shape, name, i)
         out.append(g if create_graph else g._a)

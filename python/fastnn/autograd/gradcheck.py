@@ -44,8 +44,8 @@ def _numerical(func, inputs, wanted, eps):
             a[at] = before
             if columns is None:
                 columns = [xp.zeros((a.size, v.size), "float64") for v in high]
-            for column, h, l in zip(columns, high, low, strict=True):
-                column[n] = (h - l) / (2 * eps)
+            for column, up, down in zip(columns, high, low, strict=True):
+                column[n] = (up - down) / (2 * eps)
         jacobians.append(columns)
     return jacobians
 
@@ -82,18 +82,22 @@ def _checked_inputs(inputs):
         if isinstance(t, Tensor) and t._fn is not None:
             if t.dtype not in (dt.float64, dt.complex128):
                 warnings.warn(
-                    f"Input #{i} requires gradient and is not a double precision floating point or complex. This check will "
-                    "likely fail if all the inputs are not of double precision floating point or complex. ",
+                    f"Input #{i} requires gradient and is not a double precision floating point or complex. This "
+                    "check will likely fail if all the inputs are not of double precision floating point or complex. ",
                     stacklevel=4,
                 )
             if xp.has_internal_overlap(t._a):
-                raise RuntimeError(f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are "
-                                   "non-overlapping")  # fmt: skip
+                raise RuntimeError(
+                    f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are "
+                    "non-overlapping"
+                )
             if not t._fn.leaf:
                 t.retain_grad()
             wanted.append(i)
     if not wanted:
-        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True.")
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True."
+        )
     return wanted
 
 
@@ -138,13 +142,14 @@ def gradcheck(
                     continue
                 if a.size and float(abs(a - b).max()) > nondet_tol:
                     raise GradcheckError(
-                        "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times "
-                        "gives different values, although analytical gradient matches numerical gradient."
-                        f"The tolerance for nondeterminism was {nondet_tol}."
+                        "Backward is not reentrant, i.e., running backward with same input and grad_output multiple "
+                        "times gives different values, although analytical gradient matches numerical gradient.The "
+                        f"tolerance for nondeterminism was {nondet_tol}."
                     )
                 if not _close(a, columns[j], rtol, atol):
                     raise GradcheckError(
-                        f"Jacobian mismatch for output {j} with respect to input {i},\nnumerical:{columns[j]}\nanalytical:{a}\n"
+                        f"Jacobian mismatch for output {j} with respect to input "
+                        f"{i},\nnumerical:{columns[j]}\nanalytical:{a}\n"
                     )
         if check_undefined_grad:
             _check_undefined(func, inputs, wanted)
@@ -169,10 +174,13 @@ def _check_undefined(func, inputs, wanted):
     if len(outputs) < 2:
         return
     for o in outputs:
-        alone = grad(o, [inputs[i] for i in wanted], wrap(xp.zeros(o._a.shape, o._a.dtype)), retain_graph=True, allow_unused=True)
+        zeros = wrap(xp.zeros(o._a.shape, o._a.dtype))
+        alone = grad(o, [inputs[i] for i in wanted], zeros, retain_graph=True, allow_unused=True)
         for g in alone:
             if g is not None and (g._a != 0).any():
-                raise GradcheckError("Expected all inputs to have zero gradient where the gradients of the outputs are zero")
+                raise GradcheckError(
+                    "Expected all inputs to have zero gradient where the gradients of the outputs are zero"
+                )
 
 
 def gradgradcheck(

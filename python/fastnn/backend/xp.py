@@ -63,7 +63,7 @@ def from_dlpack(x):
 
 def has_internal_overlap(a) -> bool:
     """True where two indices of `a` name one element, as an expanded array's do (a stride of 0 along a size above 1)."""
-    if 0 not in a.strides:
+    if 0 not in a.strides or a.size == 0:
         return False
     return any(st == 0 and n > 1 for st, n in zip(a.strides, a.shape, strict=True))
 
@@ -116,6 +116,6 @@ def qr(a):
 
 
 def seed_global(base_seed: int, worker: int) -> None:
-    """Seed NumPy's global generator in a data loading worker: every worker of every epoch differently, as torch does."""
+    """Seed NumPy's global generator in a data loading worker, each worker of each epoch differently, as torch does."""
     words = _np.random.SeedSequence([worker, base_seed & 0xFFFFFFFF, base_seed >> 32, 0]).generate_state(4)
     _np.random.seed(words)

@@ -30,7 +30,9 @@ def read_idx(path, ndim: int):
 def _read(stream, path, ndim):
     header = stream.read(4 + 4 * ndim)
     if len(header) < 4 + 4 * ndim:
-        raise ValueError(f"{path}: an IDX file of {ndim} dimensions has {4 + 4 * ndim} bytes of header, got {len(header)}")
+        raise ValueError(
+            f"{path}: an IDX file of {ndim} dimensions has {4 + 4 * ndim} bytes of header, got {len(header)}"
+        )
     if header[:2] != b"\0\0" or header[2] != _UNSIGNED_BYTES or header[3] != ndim:
         raise ValueError(
             f"{path}: not an IDX file of unsigned bytes with {ndim} dimensions: "
@@ -41,7 +43,9 @@ def _read(stream, path, ndim):
     for size in shape:
         count *= size
     if count > _MAX_BYTES:
-        raise ValueError(f"{path}: the header says {' x '.join(map(str, shape))} values; more than {_MAX_BYTES} is refused")
+        raise ValueError(
+            f"{path}: the header says {' x '.join(map(str, shape))} values; more than {_MAX_BYTES} is refused"
+        )
     # In pieces: a header that promises more than the file holds must not make us take the memory first.
     pieces, held = [], 0
     while held <= count:
@@ -52,5 +56,7 @@ def _read(stream, path, ndim):
         held += len(piece)
     if held != count:
         more = "more" if held > count else f"{held}"
-        raise ValueError(f"{path}: the header says {' x '.join(map(str, shape))} = {count} values, the file holds {more}")
+        raise ValueError(
+            f"{path}: the header says {' x '.join(map(str, shape))} = {count} values, the file holds {more}"
+        )
     return xp.frombuffer(bytearray(b"".join(pieces)), dtype="uint8").reshape(shape)

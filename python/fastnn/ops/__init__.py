@@ -13,6 +13,7 @@ from .random import *  # noqa: F403
 from .unary import *  # noqa: F403
 from .activation import *  # noqa: F403
 from .reduce import *  # noqa: F403
+from .spread import *  # noqa: F403
 from .matmul import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .conv2d import *  # noqa: F403

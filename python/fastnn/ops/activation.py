@@ -1,11 +1,10 @@
 """Activation functions, with their gradients, and their in-place forms."""
 
-from .. import dtypes as dt
 from .._tape import grad_mode, own_version, record
 from ..tensor import Tensor, check_dim, wrap
 from ._common import check_writable, in_place, rebase
-from .elementwise import add, div, eq, ge, gt, le, logical_or, mul, sub, where
-from .unary import clamp, exp, log1p, neg, operand, sigmoid, tanh
+from .elementwise import add, div, ge, gt, le, logical_or, mul, sub, where
+from .unary import clamp, exp, operand, sigmoid, tanh
 
 
 def _floating_input(input, function):
@@ -117,16 +116,16 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804
 
 
 def selu(input, inplace=False):
-    """scale·(input where positive, else alpha·(e^input - 1)), with the two constants that keep mean 0 and variance 1."""
+    """scale·(input where positive, else alpha·(e^input - 1)), by constants that keep mean 0 and variance 1."""
     if inplace:
         return in_place(input, selu)
     return mul(_elu(input, _SELU_ALPHA), _SELU_SCALE)
 
 
 def celu(input, alpha=1.0, inplace=False):
-    """input where positive, else alpha·(e^(input/alpha) - 1). Raises ZeroDivisionError for alpha = 0."""
+    """input where positive, else alpha·(e^(input/alpha) - 1). Raises RuntimeError for alpha = 0."""
     if alpha == 0:
-        raise ZeroDivisionError("ZeroDivisionError: alpha cannot be 0 for CELU")
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
     if inplace:
         return in_place(input, celu, alpha)
     t = _floating_input(input, "celu")
@@ -223,6 +222,8 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     t = operand(input, "hardtanh")
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
+    if t._a.dtype.kind == "u" and min_val < 0:
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     if t._a.dtype.kind in "iu":
         return clamp(t, int(min_val), int(max_val))
     return _hardtanh(t, float(min_val), float(max_val))
@@ -270,7 +271,7 @@ def hardswish(input, inplace=False):
     """input·hardsigmoid(input)"""
     if inplace:
         return in_place(input, hardswish)
-    return mul(_floating_input(input, "hardswish"), div(clamp(add(input, 3.0), 0.0, 6.0), 6.0))
+    return mul(input, hardsigmoid(_floating_input(input, "hardswish")))
 
 
 def mish(input, inplace=False):
@@ -282,7 +283,6 @@ def mish(input, inplace=False):
 
 def logsigmoid(input):
     """ln sigmoid(input), as min(x, 0) - ln(1 + e^-|x|)."""
-    from .unary import abs
 
     t = _floating_input(input, "logsigmoid")
     r = Tensor._k

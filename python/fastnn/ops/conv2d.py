@@ -1,7 +1,8 @@
 """Convolution in one and two dimensions, transposed too, with gradients to any order.
 
 Convolution is linear in the input x and in the weight w; its two gradient kernels are linear in their arguments, and
-each one's gradients are the other two functions: <g, conv(x, w)> = <backward_input(g, w), x> = <backward_weight(g, x), w>.
+each one's gradients are the other two functions: <g, conv(x, w)> = <backward_input(g, w), x> = <backward_weight(g,
+x), w>.
 """
 
 from .._tape import grad_mode, record
@@ -27,8 +28,8 @@ def numbers(value, n, name, function, default=None):
         value = tuple(value) * n
     if len(value) != n:
         raise RuntimeError(
-            f"expected {name} to be a single integer value or a list of {n} values to match the convolution dimensions, "
-            f"but got {name}={list(value)}"
+            f"expected {name} to be a single integer value or a list of {n} values to match the convolution "
+            f"dimensions, but got {name}={list(value)}"
         )
     if any(isinstance(v, bool) or not hasattr(v, "__index__") for v in value):
         raise TypeError(f"{function}(): argument '{name}' must be tuple of ints, but found {value!r}")
@@ -60,15 +61,15 @@ def _check(x, w, b, stride, padding, dilation, groups, function, channels_dim=1)
         )
     if ws[0] % groups:
         raise RuntimeError(
-            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
-            f"{list(ws)} instead"
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of "
+            f"size {list(ws)} instead"
         )
     xs = x._a.shape
     expected = ws[1] * groups if channels_dim == 1 else ws[0]
     if xs[1] != expected:
         raise RuntimeError(
-            f"Given {'transposed=1, ' if channels_dim == 0 else ''}groups={groups}, weight of size {list(ws)}, expected "
-            f"input{list(xs)} to have {expected} channels, but got {xs[1]} channels instead"
+            f"Given {'transposed=1, ' if channels_dim == 0 else ''}groups={groups}, weight of size {list(ws)}, "
+            f"expected input{list(xs)} to have {expected} channels, but got {xs[1]} channels instead"
         )
     outputs = ws[0] if channels_dim == 1 else ws[1] * groups
     if b is not None and b._a.shape != (outputs,):

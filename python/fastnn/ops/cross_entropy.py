@@ -77,8 +77,8 @@ def _class_weights(weight, x, function):
     w = operand(weight, function)._a
     if w.shape != (x.shape[1],):
         raise RuntimeError(
-            f"weight tensor should be defined either for all {x.shape[1]} classes or no classes but got weight tensor of "
-            f"shape: {list(w.shape)}"
+            f"weight tensor should be defined either for all {x.shape[1]} classes or no classes but got weight tensor "
+            f"of shape: {list(w.shape)}"
         )
     if w.dtype != x.dtype:
         raise RuntimeError(f"expected scalar type {_short(x)} but found {weight.dtype.short}")

@@ -65,7 +65,7 @@ def _channels(name, batched):
         return mul(t, _channel_mask(t, p, name))
 
     drop.__name__ = drop.__qualname__ = name
-    drop.__doc__ = f"Each channel (dimension 1) 0 with probability p, else scaled by 1/(1 - p): input of {batched} dimensions."
+    drop.__doc__ = "Each channel (dimension 1) 0 with probability p, else scaled by 1/(1 - p)."
     return drop
 
 
@@ -74,29 +74,27 @@ dropout1d, dropout2d, dropout3d = _channels("dropout1d", 3), _channels("dropout2
 _ALPHA = -1.7580993408473766  # what selu tends to for large negative input: -scale·alpha
 
 
-def _alpha(input, p, training, inplace, function, shape):
+def _alpha(input, p, training, inplace, function, whole):
     p = _check_p(p, "dropout")
     if inplace:
-        return in_place(input, lambda t: _alpha(t, p, training, False, function, shape)) if training else input
+        return in_place(input, lambda t: _alpha(t, p, training, False, function, whole)) if training else input
     t = operand(input, function)
     if not training or p == 0.0 or t._a.size == 0:
         return t
     if p == 1.0:
         return mul(t, 0.0)
     a = (1.0 / ((1.0 - p) * (1.0 + p * _ALPHA * _ALPHA))) ** 0.5
-    ones = Tensor._k.full(shape(t), 1, t._a.dtype)
-    kept = Tensor._k.mul(Tensor._k.dropout(generators.engine(None), ones, p)[0], 1.0 - p)  # 0 or 1
+    like = t._a if whole else Tensor._k.full(t._a.shape[:2] + (1,) * (t._a.ndim - 2), 1, t._a.dtype)
+    kept = Tensor._k.cast(Tensor._k.dropout(generators.engine(None), like, p)[1], t._a.dtype)
     shift = Tensor._k.add(Tensor._k.mul(Tensor._k.sub(kept, 1.0), -a * _ALPHA), -a * _ALPHA * p)
     return add(mul(t, wrap(Tensor._k.mul(kept, a))), wrap(shift))
 
 
 def alpha_dropout(input, p=0.5, training=False, inplace=False):
     """Dropout to selu's negative limit instead of 0, rescaled so that mean 0 and variance 1 stay."""
-    return _alpha(input, p, training, inplace, "alpha_dropout", lambda t: t._a.shape)
+    return _alpha(input, p, training, inplace, "alpha_dropout", True)
 
 
 def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
     """alpha_dropout of whole channels."""
-    return _alpha(
-        input, p, training, inplace, "feature_alpha_dropout", lambda t: t._a.shape[:2] + (1,) * (t._a.ndim - 2)
-    )
+    return _alpha(input, p, training, inplace, "feature_alpha_dropout", False)

@@ -54,7 +54,8 @@ def embedding_backward(dy, index, shape, padding_idx, scale_grad_by_freq):
 def embedding_backward_rule(k, g, saved, needs):
     index, _, padding_idx, scale_grad_by_freq = saved
     picked = k.index_get(g, (index,))
-    factors = Tensor._k.embedding_factors(index, padding_idx, scale_grad_by_freq, g.dtype if k is Tensor._k else g._a.dtype)
+    d = g.dtype if k is Tensor._k else g._a.dtype
+    factors = Tensor._k.embedding_factors(index, padding_idx, scale_grad_by_freq, d)
     if factors is not None:
         picked = k.mul(picked, factors if k is Tensor._k else wrap(factors))
     return (picked,)

@@ -54,7 +54,8 @@ def _check(input, weight, bias):
         )
     if w.ndim == 0 or w.ndim > 2 or x.ndim == 0:
         raise RuntimeError(
-            f"both arguments to linear need to be at least 1D, and weight at most 2D, but they are {x.ndim}D and {w.ndim}D"
+            f"both arguments to linear need to be at least 1D, and weight at most 2D, but they are {x.ndim}D and "
+            f"{w.ndim}D"
         )
     if w.ndim == 2:
         if x.shape[-1] != w.shape[1]:
@@ -98,8 +99,8 @@ def bilinear(input1, input2, weight, bias=None):
     w = weight._a.shape
     if len(w) != 3 or input1._a.shape[:-1] != input2._a.shape[:-1]:
         raise RuntimeError(
-            f"bilinear(): input batch dimensions do not match: got {list(input1.shape)}, {list(input2.shape)} and weight "
-            f"{list(w)}"
+            f"bilinear(): input batch dimensions do not match: got {list(input1.shape)}, {list(input2.shape)} and "
+            f"weight {list(w)}"
         )
     if input1._a.shape[-1] != w[1] or input2._a.shape[-1] != w[2]:
         raise RuntimeError(

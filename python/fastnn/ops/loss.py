@@ -6,8 +6,9 @@ from .._tape import grad_mode, record
 from ..tensor import Tensor, wrap
 from .activation import logsigmoid
 from .elementwise import add, div, eq, gt, le, mul, ne, sub, where
-from .reduce import mean, sum, vector_norm
+from .reduce import mean, sum
 from .shape import broadcast_tensors
+from .spread import vector_norm
 from .unary import clamp, exp, log, neg, operand, square
 
 
@@ -19,7 +20,8 @@ def reduction_name(size_average, reduce, reduction):
         else:
             reduction = "mean" if size_average is None or size_average else "sum"
         warnings.warn(
-            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", stacklevel=3
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
+            stacklevel=3
         )
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction")
@@ -188,8 +190,8 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     x, y = operand(input, "binary_cross_entropy"), operand(target, "binary_cross_entropy")
     if x._a.shape != y._a.shape:
         raise ValueError(
-            f"Using a target size ({y.shape}) that is different to the input size ({x.shape}) is deprecated. Please ensure "
-            "they have the same size."
+            f"Using a target size ({y.shape}) that is different to the input size ({x.shape}) is deprecated. Please "
+            "ensure they have the same size."
         )
     if x._a.dtype != y._a.dtype:
         raise RuntimeError(f"Found dtype {y.dtype.short} but expected {x.dtype.short}")
@@ -236,17 +238,17 @@ def binary_cross_entropy_with_logits(
 
 
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
-    """target·(ln target - input), input being a logarithm; log_target: target is one too. 'batchmean' divides the sum by
-    the first size."""
+    """target·(ln target - input), input being a logarithm; log_target: target is one too. 'batchmean' divides the sum
+    by the first size."""
     batch = reduction == "batchmean"
     if batch and size_average is None and reduce is None:
         reduction = "sum"
     else:
         if reduction == "mean":
             warnings.warn(
-                "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides "
-                "only by the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the "
-                "same as 'batchmean' in the next major release.",
+                "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' "
+                "divides only by the batch size, and aligns with the KL div math definition.'mean' will be changed "
+                "to behave the same as 'batchmean' in the next major release.",
                 stacklevel=2,
             )
         batch = False
@@ -317,7 +319,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
 def triplet_margin_loss(
     anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
 ):
-    """max(0, |anchor - positive| - |anchor - negative| + margin); swap takes the smaller of the distances to negative."""
+    """max(0, |anchor - positive| - |anchor - negative| + margin); swap takes the smaller distance to negative."""
     from .elementwise import minimum
 
     reduction = reduction_name(size_average, reduce, reduction)

@@ -4,8 +4,9 @@ each of them takes the mean over."""
 from .._tape import grad_mode, record
 from ..tensor import Tensor, wrap
 from .elementwise import add, div, mul, sub
-from .reduce import mean, sum_to, vector_norm
+from .reduce import mean, sum_to
 from .shape import expand, reshape
+from .spread import vector_norm
 from .unary import clamp, operand, rsqrt
 
 
@@ -55,8 +56,8 @@ def _check_affine(shape, weight, bias, function):
     for v, name in ((weight, "weight"), (bias, "bias")):
         if v is not None and v._a.shape != shape:
             raise RuntimeError(
-                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(v._a.shape)} and "
-                f"normalized_shape = {list(shape)}"
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(v._a.shape)} "
+                f"and normalized_shape = {list(shape)}"
             )
 
 
@@ -69,8 +70,8 @@ def _trailing(t, normalized_shape, weight, bias, function):
     _check_affine(shape, weight, bias, function)
     if x.ndim < len(shape) or x.shape[x.ndim - len(shape) :] != shape:
         raise RuntimeError(
-            f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got "
-            f"input of size{list(x.shape)}"
+            f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but "
+            f"got input of size{list(x.shape)}"
         )
     if x.dtype.kind in "iub":
         raise NotImplementedError(f"\"{function}\" not implemented for '{t.dtype.short}'")
@@ -107,8 +108,10 @@ def _per_channel(v, ndim, channels, name, function):
 def batch_norm(
     input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):
-    """(x - mean)/√(var + eps)·weight + bias for each channel (dimension 1): statistics of the batch when training, which
-    move running_mean and running_var by `momentum`; else those two. Raises ValueError for a single value per channel."""
+    """(x - mean)/√(var + eps)·weight + bias for each channel (dimension 1): statistics of the batch when training,
+    which move running_mean and running_var by `momentum`; else those two.
+
+    Raises ValueError for a single value per channel."""
     t = operand(input, "batch_norm")
     x = t._a
     if x.ndim < 2:
@@ -157,8 +160,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
         raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
     if channels % num_groups:
         raise RuntimeError(
-            f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(x.shape)} "
-            f"and num_groups={num_groups}"
+            "Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{list(x.shape)} and num_groups={num_groups}"
         )
     each = channels // num_groups
     rest = 1
@@ -168,8 +171,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     for v, name in ((weight, "weight"), (bias, "bias")):
         if v is not None and v._a.shape != (channels,):
             raise RuntimeError(
-                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
-                f"{list(v._a.shape)} and input of shape {list(x.shape)}"
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
+                f"shape {list(v._a.shape)} and input of shape {list(x.shape)}"
             )
         affine.append(None if v is None else reshape(v, (1, num_groups, each, 1)))
     r, _, _ = _normalize(reshape(t, (n, num_groups, each, rest)), (2, 3), *affine, float(eps))

@@ -26,13 +26,15 @@ def _window(kernel_size, stride, padding, dilation, function, n):
     if min(kernel) <= 0:
         raise RuntimeError(f"kernel size should be greater than zero, but got kernel_size={kernel}")
     if min(step) <= 0:
-        raise RuntimeError("stride should not be zero" if min(step) == 0 else f"stride should be positive, but got {step}")
+        raise RuntimeError(f"stride should not be zero or negative, but got stride={step}")
     if min(dilation) <= 0:
         raise RuntimeError(f"dilation should be greater than zero, but got dilation={dilation}")
     if min(pad) < 0:
         raise RuntimeError(f"pad must be non-negative, but got pad: {min(pad)}")
     if any(2 * p > k for p, k in zip(pad, kernel, strict=True)):
-        raise RuntimeError(f"pad should be at most half of effective kernel size, but got pad={pad}, kernel_size={kernel}")
+        raise RuntimeError(
+            f"pad should be at most half of effective kernel size, but got pad={pad}, kernel_size={kernel}"
+        )
     return kernel, step, pad, dilation
 
 
@@ -58,7 +60,8 @@ def _check_sizes(shape, kernel, step, pad, dilation, ceil_mode, function):
     if min(out) < 1:
         c, h, w = shape[1:]
         raise RuntimeError(
-            f"Given input size: ({c}x{h}x{w}). Calculated output size: ({c}x{out[0]}x{out[1]}). Output size is too small"
+            f"Given input size: ({c}x{h}x{w}). Calculated output size: ({c}x{out[0]}x{out[1]}). Output size is too "
+            "small"
         )
     check_size((*shape[:2], *out), function)
 
@@ -136,8 +139,8 @@ def avg_pool2d(
     kernel, step, pad, _ = _window(kernel_size, stride, padding, 1, "avg_pool2d", 2)
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
-    if x._a.dtype.kind in "iub":
-        raise NotImplementedError(f"\"avg_pool2d_out_frame\" not implemented for '{x.dtype.short}'")
+    if x._a.dtype.kind == "b":
+        raise NotImplementedError("\"avg_pool2d_out_frame\" not implemented for 'Bool'")
     _check_sizes(x._a.shape, kernel, step, pad, (1, 1), ceil_mode, "avg_pool2d")
     how = (kernel, step, pad, bool(ceil_mode), bool(count_include_pad), divisor_override)
     r = wrap(Tensor._k.avg_pool2d(x._a, *how))
@@ -186,7 +189,9 @@ def _output_size(value, sizes, function):
         given = given * n
     if len(given) != n:
         raise RuntimeError(f"{function}: output_size must be {n}, but got {value}")
-    out = tuple(s if v is None else numbers(v, 1, "output_size", function)[0] for v, s in zip(given, sizes, strict=True))
+    out = tuple(
+        s if v is None else numbers(v, 1, "output_size", function)[0] for v, s in zip(given, sizes, strict=True)
+    )
     if min(out) < 0:
         raise RuntimeError(f"{function}: elements of output_size must be greater than or equal to 0, but got {out}")
     return out

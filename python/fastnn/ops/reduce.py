@@ -21,7 +21,8 @@ def _result(name, fields):
     base = namedtuple(name, fields)
 
     def __repr__(self):
-        return f"torch.return_types.{name}(\n" + ",\n".join(f"{f}={v!r}" for f, v in zip(fields, self, strict=True)) + ")"
+        parts = ",\n".join(f"{f}={v!r}" for f, v in zip(fields, self, strict=True))
+        return f"torch.return_types.{name}(\n{parts})"
 
     return type(name, (base,), {"__slots__": (), "__repr__": __repr__, "__module__": __name__})
 
@@ -32,21 +33,21 @@ cummax_result, cummin_result = _result("cummax", ("values", "indices")), _result
 aminmax_result = _result("aminmax", ("min", "max"))
 
 
-def _kept(shape, dims):
+def kept_shape(shape, dims):
     """`shape` with 1 for the dimensions `dims` (None: all)."""
     if dims is None:
         return (1,) * len(shape)
     return tuple(1 if i in dims else s for i, s in enumerate(shape))
 
 
-def _stretch(k, dy, shape, dims, keepdim):
+def stretch(k, dy, shape, dims, keepdim):
     """A reduction's gradient over what was reduced."""
     if dims is not None and not keepdim:
-        dy = k.reshape(dy, _kept(shape, dims))
+        dy = k.reshape(dy, kept_shape(shape, dims))
     return k.expand(dy, shape)
 
 
-def _count(shape, dims):
+def count_of(shape, dims):
     n = 1
     for i in range(len(shape)) if dims is None else dims:
         n *= shape[i]
@@ -84,7 +85,7 @@ def sum(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keep
 def sum_rule(k, dy, saved, needs):
     shape, dims, keepdim = saved
     if dims is not None and not keepdim:
-        dy = k.reshape(dy, _kept(shape, dims))
+        dy = k.reshape(dy, kept_shape(shape, dims))
     return (k.expand(dy, shape),)
 
 
@@ -115,7 +116,7 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, kee
 
 def mean_rule(k, dy, saved, needs):
     shape, dims, keepdim = saved
-    return (_stretch(k, k.div(dy, float(_count(shape, dims) or 1)), shape, dims, keepdim),)
+    return (stretch(k, k.div(dy, float(count_of(shape, dims) or 1)), shape, dims, keepdim),)
 
 
 def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
@@ -162,8 +163,8 @@ def prod_rule(k, dy, saved, needs):
             others = k.reshape(_others_product(k, flat, 0), shape)
         else:
             others = _others_product(k, x, dims[0])
-        return (k.mul(_stretch(k, dy, shape, dims, keepdim), others),)
-    return (k.div(_stretch(k, k.mul(dy, y), shape, dims, keepdim), x),)
+        return (k.mul(stretch(k, dy, shape, dims, keepdim), others),)
+    return (k.div(stretch(k, k.mul(dy, y), shape, dims, keepdim), x),)
 
 
 def _has_zero(x):
@@ -258,7 +259,7 @@ def sum_to_size(input, *size):
     size = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     s = input._a.shape
     lead = len(s) - len(size)
-    if lead < 0 or any(a not in (b, 1) for a, b in zip(size, s[lead:], strict=True)):
+    if lead < 0 or False in [a in (b, 1) for a, b in zip(size, s[lead:], strict=True)]:
         raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(s)}}}.")
     return sum_to(input, size)
 
@@ -273,11 +274,11 @@ def count_nonzero(input, dim=None):
 
 
 def _check_not_empty(x, dims, name):
-    if x.size == 0 and _count(x.shape, dims) == 0:
+    if x.size == 0 and count_of(x.shape, dims) == 0:
         if dims is None:
             raise RuntimeError(
-                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
-                "the 'dim' argument."
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+                "with the 'dim' argument."
             )
         raise IndexError(f"{name}(): Expected reduction dim {dims[0]} to have non-zero size.")
 
@@ -300,8 +301,9 @@ def _extreme(name):
 
 def extreme_rule(k, dy, saved, needs):
     x, y, dims, keepdim = saved
-    kept = _kept(x.shape, dims)
-    at = k.cast(k.eq(x, k.reshape(y, kept)), x.dtype)
+    kept = kept_shape(x.shape, dims)
+    y = k.reshape(y, kept)
+    at = k.cast(k.logical_or(k.eq(x, y), k.logical_and(k.isnan(x), k.isnan(y))), x.dtype)
     return (k.mul(at, k.div(k.reshape(dy, kept), k.sum(at, dims, True))),)
 
 
@@ -362,8 +364,8 @@ def _max_or_min(name, whole, pairwise, result):
 
     extreme.__name__ = extreme.__qualname__ = name
     extreme.__doc__ = (
-        f"{name}(input): the {name}imum, equal ones sharing the gradient; {name}(input, dim): (values, indices), the first "
-        f"of equal ones taking it; {name}(input, other): elementwise."
+        f"{name}(input): the {name}imum, equal ones sharing the gradient; {name}(input, dim): (values, indices), the "
+        f"first of equal ones taking it; {name}(input, other): elementwise."
     )
     return extreme
 
@@ -375,6 +377,8 @@ min = _max_or_min("min", amin, minimum, min_result)
 def _arg(name):
     def arg(input, dim=None, keepdim=False, *, axis=None, out=None):
         x = operand(input, name)._a
+        if x.dtype.kind == "b":
+            raise RuntimeError(f"{name}(): does not support bool input")
         if dim is None:
             dim = axis
         dim = None if dim is None else check_dim(dim, x.ndim)
@@ -396,15 +400,23 @@ def median(input, dim=None, keepdim=False):
     from .shape import reshape, squeeze
 
     t = operand(input, "median")
+    if t._a.dtype.kind == "b":
+        raise NotImplementedError("\"median_cpu\" not implemented for 'Bool'")
     if dim is None:
-        flat = reshape(t, (-1,))
-        return flat[0] if t._a.size == 1 else median(flat, 0).values
+        if t._a.size == 0:
+            return wrap(Tensor._k.full((), math.nan if t._a.dtype.kind == "f" else 0, t._a.dtype))
+        return median(reshape(t, (-1,)), 0).values
     dim = check_dim(dim, t._a.ndim)
     if t._a.ndim == 0:
         return median_result(t, wrap(Tensor._k.argmax(t._a, None, False)))
     _check_not_empty(t._a, (dim,), "median")
+    k = Tensor._k
     order = sort(wrap(t._a), dim)[1]
-    at = wrap(_span(Tensor._k, order._a, dim, (t._a.shape[dim] - 1) // 2, (t._a.shape[dim] - 1) // 2 + 1))
+    at = _span(k, order._a, dim, (t._a.shape[dim] - 1) // 2, (t._a.shape[dim] - 1) // 2 + 1)
+    if t._a.dtype.kind == "f":  # NaN wins
+        lost = k.isnan(t._a)
+        at = k.where(k.any(lost, (dim,), True), k.argmax(lost, dim, True), at)
+    at = wrap(at)
     values = gather(t, dim, at)
     return median_result(*((values, at) if keepdim else (squeeze(values, dim), squeeze(at, dim))))
 
@@ -427,160 +439,6 @@ def _logical(name, doc):
 
 any, all = _logical("any", "Whether one element is not zero."), _logical("all", "Whether no element is zero.")
 
-# ---------------------------------------------------------------- variance
-
-
-def _spread_arguments(dim, unbiased, correction):
-    """torch's overloads: var(unbiased), var(dim, unbiased, keepdim), var(dim, correction=…)."""
-    if isinstance(dim, bool):
-        dim, unbiased = None, dim
-    if unbiased is not None:
-        correction = 1 if unbiased else 0
-    return dim, 1 if correction is None else correction
-
-
-def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None, axis=None):
-    """The variance over `dim`: Σ(x - mean)² / max(0, n - correction), correction 1 unless given."""
-    if dim is None:
-        dim = axis
-    t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "var")
-    return _finish(_variance(t, dims, correction, keepdim), out)
-
-
-def _spread(input, dim, unbiased, keepdim, correction, name):
-    t = operand(input, name)
-    dim, correction = _spread_arguments(dim, unbiased, correction)
-    if t._a.dtype.kind in "iub":
-        raise RuntimeError(f"{name} only support floating point and complex dtypes")
-    dims = dims_of(dim, t._a.ndim)
-    if _count(t._a.shape, dims) - correction <= 0:
-        import warnings
-
-        warnings.warn(
-            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input "
-            "numel divided by output numel).",
-            stacklevel=3,
-        )
-    return t, dims, correction, keepdim
-
-
-def _variance(t, dims, correction, keepdim):
-    x = t._a
-    r = wrap(Tensor._k.var(x, dims, correction, keepdim))
-    if t._fn is not None and grad_mode.enabled:
-        record(r, var_rule, (t._fn,), (x, dims, correction, keepdim), (t, None, None, None))
-    return r
-
-
-def var_rule(k, dy, saved, needs):
-    """2/(n - correction) · (x - mean) · dy"""
-    x, dims, correction, keepdim = saved
-    n = _count(x.shape, dims) - correction
-    centred = k.sub(x, k.mean(x, dims, True))
-    scale = 2.0 / n if n > 0 else math.nan
-    return (k.mul(_stretch(k, dy, x.shape, dims, keepdim), k.mul(centred, scale)),)
-
-
-def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None, axis=None):
-    """The standard deviation: √var. Its gradient is 0 where it is 0."""
-    if dim is None:
-        dim = axis
-    t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "std")
-    return _finish(_deviation(t, dims, correction, keepdim), out)
-
-
-def _deviation(t, dims, correction, keepdim):
-    x = t._a
-    r = wrap(Tensor._k.sqrt(Tensor._k.var(x, dims, correction, keepdim)))
-    if t._fn is not None and grad_mode.enabled:
-        saved = (x, r._a, dims, correction, keepdim)
-        record(r, std_rule, (t._fn,), saved, (t, own_version(r), None, None, None))
-    return r
-
-
-def std_rule(k, dy, saved, needs):
-    """var's gradient of dy/(2·std), 0 where std is 0."""
-    x, y, dims, correction, keepdim = saved
-    half = k.where(k.eq(y, 0.0), 0.0, k.div(dy, k.mul(y, 2.0)))
-    return var_rule(k, half, (x, dims, correction, keepdim), needs)
-
-
-def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """(variance, mean)"""
-    t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "var_mean")
-    return _variance(t, dims, correction, keepdim), mean(t, dims, keepdim)
-
-
-def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """(standard deviation, mean)"""
-    t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "std_mean")
-    return _deviation(t, dims, correction, keepdim), mean(t, dims, keepdim)
-
-
-# ---------------------------------------------------------------- norms
-
-
-def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
-    """(Σ|x|^p)^(1/p) over `dim` (an int, several, or all); p 'fro' is 2, inf the largest |x|. Its gradient at 0 is 0."""
-    if p == "fro" or p is None:
-        p = 2.0
-    elif isinstance(p, str):
-        if p == "nuc":
-            raise NotImplementedError("norm: p='nuc' needs singular values, which fastnn does not have; use p='fro'")
-        p = float(p)
-    return vector_norm(input, p, dim, keepdim, dtype=dtype, out=out)
-
-
-def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
-    """linalg.vector_norm: (Σ|x|^ord)^(1/ord), ord a number, inf or -inf. Raises RuntimeError for integers."""
-    t = operand(x, "linalg.vector_norm")
-    if dtype is not None:
-        t = cast(t, dt.as_dtype(dtype, "vector_norm"))
-    a = t._a
-    if a.dtype.kind in "iub":
-        raise RuntimeError(
-            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {t.dtype.short}"
-        )
-    p = float(ord)
-    dims = dims_of(dim, a.ndim)
-    if a.size == 0 and _count(a.shape, dims) == 0 and (p < 0 or p == math.inf):
-        raise RuntimeError(f"linalg.vector_norm cannot compute the {p} norm on an empty tensor because the operation "
-                           "does not have an identity")  # fmt: skip
-    r = wrap(Tensor._k.norm(a, p, dims, keepdim))
-    if t._fn is not None and grad_mode.enabled:
-        record(r, norm_rule, (t._fn,), (a, r._a, p, dims, keepdim), (t, own_version(r), None, None, None))
-    return _finish(r, out)
-
-
-def norm_rule(k, dy, saved, needs):
-    """dy · sign(x) · (|x|/y)^(p-1), 0 where y is 0; for p = ±inf shared by the elements that reach y."""
-    x, y, p, dims, keepdim = saved
-    if p == 0:
-        return (k.zeros(x.shape, x.dtype),)
-    kept = _kept(x.shape, dims)
-    y, dy = k.reshape(y, kept), k.reshape(dy, kept)
-    if p == 1:
-        return (k.mul(dy, k.sign(x)),)
-    if p == 2:
-        return (k.mul(x, k.where(k.eq(y, 0.0), 0.0, k.div(dy, y))),)
-    size = k.abs(x)
-    if math.isinf(p):
-        at = k.cast(k.eq(size, y), x.dtype)
-        return (k.mul(k.mul(k.sign(x), at), k.div(dy, k.sum(at, dims, True))),)
-    scale = k.where(k.eq(y, 0.0), 0.0, k.div(dy, k.pow(y, p - 1.0)))
-    power = k.pow(size, p - 1.0)
-    if p < 1:  # |x|^(p-1) is infinite at 0, where the gradient is 0
-        power = k.where(k.eq(x, 0.0), 0.0, power)
-    return (k.mul(k.mul(k.sign(x), power), scale),)
-
-
-def dist(input, other, p=2):
-    """The p-norm of input - other."""
-    from .elementwise import sub
-
-    return vector_norm(sub(input, other), p)
-
-
 def logsumexp(input, dim, keepdim=False, *, out=None):
     """ln Σ e^x over `dim`, shifted so that nothing overflows."""
     t = operand(input, "logsumexp")
@@ -595,11 +453,9 @@ def logsumexp(input, dim, keepdim=False, *, out=None):
 
 
 def logsumexp_rule(k, dy, saved, needs):
-    """dy·e^(x - y); the difference of two infinities is taken as 0."""
+    """dy·e^(x - y); NaN where the difference is of two infinities, as torch's."""
     x, y, dims, keepdim = saved
-    kept = _kept(x.shape, dims)
-    y = k.reshape(y, kept)
-    y = k.where(k.isinf(y), 0.0, y)
-    return (k.mul(k.reshape(dy, kept), k.exp(k.sub(x, y))),)
+    kept = kept_shape(x.shape, dims)
+    return (k.mul(k.reshape(dy, kept), k.exp(k.sub(x, k.reshape(y, kept)))),)
 
 

@@ -45,8 +45,7 @@ def _spread(input, dim, unbiased, keepdim, correction, name):
     if count_of(t._a.shape, dims) - correction <= 0:
         warnings.warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor "
-            "(input "
-            "numel divided by output numel).",
+            "(input numel divided by output numel).",
             stacklevel=3,
         )
     return t, dims, correction, keepdim
@@ -109,8 +108,7 @@ def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
 
 
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
-    """(Σ|x|^p)^(1/p) over `dim` (an int, several, or all); p 'fro' is 2, inf the largest |x|. Its gradient at 0 is
-    0."""
+    """(Σ|x|^p)^(1/p) over `dim` (an int, several, or all), p 'fro' being 2 and inf the largest |x|; gradient 0 at 0."""
     if p == "fro" or p is None:
         p = 2.0
     elif isinstance(p, str):

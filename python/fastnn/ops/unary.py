@@ -11,7 +11,7 @@ from .._tape import grad_mode, own_version, record
 from ..backend import xp
 from ..tensor import Tensor, wrap
 from ._common import broadcast_error, check_writable, in_place, rebase, result_dtype, write_out
-from .elementwise import ge, gt, le, logical_and, logical_or, lt, mul, sub, where
+from .elementwise import ge, gt, le, logical_and, lt, mul, sub, where
 
 NOTHING, INPUT, RESULT = range(3)  # what a gradient reads
 
@@ -39,6 +39,20 @@ def _rule(name, gradient, reads):
     return rule
 
 
+def _without_float(x, name):
+    """Integers, for a kernel that has a form for them. Raises for bools, but sign and square take them as 0 and 1."""
+    if x.dtype.kind != "b" or name == "sign":
+        return x
+    if name == "square":
+        return x.astype("int64")
+    if name == "neg":
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the"
+            " `~` or `logical_not()` operator instead."
+        )
+    raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
+
+
 def _op(name, doc, reads, gradient, keeps_integers=False):
     rule = _rule(name, gradient, reads)
 
@@ -46,8 +60,8 @@ def _op(name, doc, reads, gradient, keeps_integers=False):
         if not isinstance(input, Tensor):
             input = operand(input, name)
         x = input._a
-        if x.dtype.kind in "iub" and not keeps_integers:
-            x = x.astype(dt.get_default_dtype().np)
+        if x.dtype.kind in "iub":
+            x = _without_float(x, name) if keeps_integers else x.astype(dt.get_default_dtype().np)
         r = wrap(getattr(Tensor._k, name)(x))
         fn = input._fn
         if fn is not None and grad_mode.enabled:
@@ -154,19 +168,6 @@ def sigmoid_backward(dy, y):
     return mul(dy, mul(y, sub(1.0, y)))
 
 
-_negate = neg
-
-
-def neg(input, *, out=None):
-    """-input. Raises RuntimeError for bool."""
-    if isinstance(input, Tensor) and input._a.dtype.kind == "b":
-        raise RuntimeError(
-            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
-            "the `~` or `logical_not()` operator instead."
-        )
-    return _negate(input, out=out)
-
-
 def positive(input):
     """input itself. Raises RuntimeError for bool."""
     if operand(input, "positive")._a.dtype.kind == "b":
@@ -195,7 +196,10 @@ def _divide(x, scale):
 
 def frac(input, *, out=None):
     """What trunc takes off: input - trunc(input)."""
-    return sub(input, trunc(input), out=out)
+    t = operand(input, "frac")
+    if t._a.dtype.kind in "iub":
+        raise NotImplementedError(f"\"frac_cpu\" not implemented for '{t.dtype.short}'")
+    return sub(t, trunc(t), out=out)
 
 
 def deg2rad(input, *, out=None):
@@ -211,7 +215,7 @@ def rad2deg(input, *, out=None):
 def logit(input, eps=None, *, out=None):
     """ln(x / (1 - x)), the inverse of sigmoid; with eps, x is first clamped to [eps, 1 - eps]."""
     x = input if eps is None else clamp(input, eps, 1 - eps)
-    return sub(log(x), log1p(_negate(x)), out=out)
+    return sub(log(x), log1p(neg(x)), out=out)
 
 
 absolute, negative, fix = abs, neg, trunc
@@ -287,10 +291,17 @@ def clamp(input, min=None, max=None, *, out=None):
 def _bound(b, x):
     if b is None:
         return None
-    if isinstance(b, (int, float)):
-        return float(b) if x.dtype.kind == "f" else b
     if isinstance(b, xp.generic):
-        return b.item()
+        b = b.item()
+    if isinstance(b, (int, float)):
+        if x.dtype.kind not in "iu":
+            return float(b)
+        limits = dt.iinfo(dt.from_np(x.dtype))
+        if b < 0 and limits.min == 0:
+            b += limits.max + 1  # as C converts it
+        if not limits.min <= b <= limits.max:
+            raise RuntimeError(f"clamp: the bound {b} cannot be converted to {dt.from_np(x.dtype)} without overflow")
+        return b
     raise TypeError(f"clamp(): argument 'min' or 'max' must be Number or Tensor, not {type(b).__name__}")
 
 
@@ -313,19 +324,19 @@ def _clamp_tensors(t, lo, hi):
     bounds = [b if b is None or isinstance(b, Tensor) else wrap(xp.asarray(b, t._a.dtype)) for b in (lo, hi)]
     d = result_dtype(t, *(b for b in bounds if b is not None), function="clamp")
     t, lo, hi = (v if v is None or v._a.dtype == d.np else to(v, d) for v in (t, *bounds))
-    x, l, h = (None if v is None else v._a for v in (t, lo, hi))
+    x, low, high = (None if v is None else v._a for v in (t, lo, hi))
     r = x
     try:
         if lo is not None:
-            r = Tensor._k.maximum(r, l)
+            r = Tensor._k.maximum(r, low)
         if hi is not None:
-            r = Tensor._k.minimum(r, h)
+            r = Tensor._k.minimum(r, high)
     except ValueError:
-        raise broadcast_error(r, l if r is x and lo is not None else h) from None
+        raise broadcast_error(r, low if r is x and lo is not None else high) from None
     r = wrap(r)
     nodes = tuple(None if v is None else v._fn for v in (t, lo, hi))
     if grad_mode.enabled and nodes != (None, None, None):
-        record(r, clamp_tensors_rule, nodes, (x, l, h), (t, lo, hi))
+        record(r, clamp_tensors_rule, nodes, (x, low, high), (t, lo, hi))
     return r
 
 
@@ -383,7 +394,7 @@ def nan_to_num(input, nan=None, posinf=None, neginf=None, *, out=None):
 # ---------------------------------------------------------------- in place
 
 _PATTERN = {
-    "neg": _negate, "abs": abs, "sign": sign, "floor": floor, "ceil": ceil, "trunc": trunc, "round": _rint,
+    "neg": neg, "abs": abs, "sign": sign, "floor": floor, "ceil": ceil, "trunc": trunc, "round": _rint,
     "square": square, "exp": exp, "exp2": exp2, "expm1": expm1, "log": log, "log1p": log1p, "log2": log2,
     "log10": log10, "sqrt": sqrt, "rsqrt": rsqrt, "reciprocal": reciprocal, "sin": sin, "cos": cos, "tan": tan,
     "asin": asin, "acos": acos, "atan": atan, "sinh": sinh, "cosh": cosh, "tanh": tanh, "asinh": asinh,

@@ -53,20 +53,27 @@ class SGD(Optimizer):
             group.setdefault("maximize", False)
 
     def _update(self, group):
-        params = [p for p in group["params"] if p._grad is not None]
         momentum = number(group["momentum"])
         if momentum == 0:
-            self._run(group, momentum, params, None, False)
+            self._run(group, momentum, [p for p in group["params"] if p._grad is not None], None, False)
             return
         state = self.state
-        first = [p for p in params if state[p].get("momentum_buffer") is None]
+        params, bufs, first = [], [], []
+        for p in group["params"]:
+            if p._grad is None:
+                continue
+            buf = state[p].get("momentum_buffer")
+            if buf is None:
+                first.append(p)
+            else:
+                params.append(p)
+                bufs.append(buf._a)
+        self._run(group, momentum, params, bufs, False)
         if first:
-            later = [p for p in params if state[p].get("momentum_buffer") is not None]
-            for p in first:
-                state[p]["momentum_buffer"] = wrap(xp.empty(p._a.shape, p._a.dtype))
-            self._run(group, momentum, first, [state[p]["momentum_buffer"]._a for p in first], True)
-            params = later
-        self._run(group, momentum, params, [state[p]["momentum_buffer"]._a for p in params], False)
+            new = [wrap(xp.empty(p._a.shape, p._a.dtype)) for p in first]
+            for p, buf in zip(first, new, strict=True):
+                state[p]["momentum_buffer"] = buf
+            self._run(group, momentum, first, [buf._a for buf in new], True)
 
     def _run(self, group, momentum, params, bufs, first_step):
         if not params:

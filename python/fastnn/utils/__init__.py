@@ -1,5 +1,11 @@
-"""Utilities: `data` (datasets and loaders)."""
-
-from fastnn.utils import data
+"""Utilities: `data` (datasets and loaders), imported when first used."""
 
 __all__ = ["data"]
+
+
+def __getattr__(name):
+    if name in __all__:
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ from fastnn import _cpu
 
 from ..numpy_kernels import rng as twin
 
-__all__ = ["Generator", "dropout"]
+__all__ = ["Generator", "dropout", "dropout_backward"]
 
 
 class Generator(twin.Generator):
@@ -65,3 +65,8 @@ class Generator(twin.Generator):
 def dropout(generator, x, p):
     result = generator._native.dropout(x, p) if isinstance(generator, Generator) else None
     return twin.dropout(generator, x, p) if result is None else result
+
+
+def dropout_backward(dy, mask, p):
+    dx = _cpu.dropout_backward(dy, mask, p)
+    return twin.dropout_backward(dy, mask, p) if dx is None else dx

@@ -167,9 +167,9 @@ def erfinv(x, out=None):
     """Winitzki's closed form, then Newton steps on erf, or on erfc where x is near 1; +-1 give the infinities."""
     v = x.astype(np.float64)
     a = np.minimum(np.absolute(v), 1)
-    l = np.log1p(-a * a)
-    b = 2 / (math.pi * 0.147) + l / 2
-    r = np.sqrt(np.sqrt(b * b - l / 0.147) - b)
+    log = np.log1p(-a * a)
+    b = 2 / (math.pi * 0.147) + log / 2
+    r = np.sqrt(np.sqrt(b * b - log / 0.147) - b)
     for _ in range(3):
         error = np.where(a < 0.5, erf(r) - a, (1 - a) - erfc(r))
         step = error / (2 / math.sqrt(math.pi) * np.exp(-r * r))

@@ -35,7 +35,19 @@ def sgd_step(params, grads, bufs, lr, momentum, dampening, weight_decay, nestero
 
 
 def adam_step(
-    params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize
+    params,
+    grads,
+    exp_avgs,
+    exp_avg_sqs,
+    max_exp_avg_sqs,
+    step,
+    lr,
+    beta1,
+    beta2,
+    eps,
+    weight_decay,
+    decoupled,
+    maximize,
 ):
     """step counts from 1; decoupled: AdamW. max_exp_avg_sqs is None without amsgrad."""
     step_size = lr / (1 - beta1**step)

@@ -327,7 +327,8 @@ class Generator:
         if n == 1 or not replacement:
             q = np.empty_like(weights)
             self.exponential_(q, 1.0)
-            q = weights / q
+            with np.errstate(divide="ignore", invalid="ignore"):
+                q = weights / q
             if n == 1:
                 return q.argmax(1).reshape(-1, 1)
             return np.argsort(-q, 1, kind="stable")[:, :n]

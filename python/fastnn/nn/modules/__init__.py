@@ -32,11 +32,13 @@ from fastnn.nn.modules.loss import (
 )
 from fastnn.nn.modules.module import Module
 from fastnn.nn.modules.normalization import LayerNorm
-from fastnn.nn.modules.pooling import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
+from fastnn.nn.modules.pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from fastnn.nn.modules.sparse import Embedding
 
 __all__ = [
-    "AvgPool1d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "BCELoss", "BCEWithLogitsLoss", "Conv1d", "Conv2d",
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AvgPool1d", "AvgPool2d",
+    "BatchNorm1d", "BatchNorm2d", "BCELoss", "BCEWithLogitsLoss",
+    "Conv1d", "Conv2d",
     "CrossEntropyLoss", "Dropout", "Dropout1d", "Dropout2d", "ELU", "Embedding", "Flatten", "GELU", "Hardtanh",
     "Identity", "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MaxPool1d", "MaxPool2d", "Module",
     "ModuleDict", "ModuleList", "MSELoss", "NLLLoss", "ParameterDict", "ParameterList", "PReLU", "ReLU", "ReLU6",

@@ -109,7 +109,7 @@ def _root_name(module) -> str:
     if frame is not None:
         for names in (frame.f_locals, frame.f_globals):
             for name, value in names.items():
-                if value is module and name != "self" and not name.startswith("_"):
+                if value is module and name != "self" and name.isidentifier() and not name.startswith("_"):
                     return name
     return type(module).__name__
 
@@ -283,8 +283,7 @@ def _steps_to(root, target):
 def _is_chain(module, target) -> bool:
     """Whether Sequentials alone lie between `module` and `target`."""
     return _kind(module) == "Sequential" and all(
-        child is target or not any(m is target for m in child.modules()) or _is_chain(child, target)
-        for child in module
+        child is target or not any(m is target for m in child.modules()) or _is_chain(child, target) for child in module
     )
 
 
@@ -324,8 +323,8 @@ def _ways(root, trace):
     convs = [m for m in steps if _kind(m) in _CONVS]
     pools = [m for m in steps if _kind(m) in _POOLS]
     for pool in pools[:1]:
-        yield lambda shape: run(shape, [m for conv in convs for m in (conv, pool)])
-        yield lambda shape: run(shape, [*convs, pool])
+        yield lambda shape, pool=pool: run(shape, [m for conv in convs for m in (conv, pool)])
+        yield lambda shape, pool=pool: run(shape, [*convs, pool])
     count = len(convs)
     for halve_after in (tuple(range(count)), (count - 1,), tuple(range(1, count, 2)), (0,)):
         yield lambda shape, after=halve_after: run(shape, convs, after)
@@ -345,7 +344,7 @@ def _image_story(root, trace, input_shape):
         if before is None or math.prod(before) != got:
             continue
         height, width = input_shape[-2:]
-        for size in sorted(range(1, 1025), key=lambda s: abs(s - height)):
+        for size in range(1, 1025):  # the smallest that fits is the one of which no border is lost
             candidate = (*input_shape[:-2], size, max(1, round(size * width / height)))
             try:
                 sizes = _before_flattening(root, trace, way, candidate)
@@ -358,20 +357,10 @@ def _image_story(root, trace, input_shape):
 
 
 def _before_flattening(root, trace, way, shape):
-    """Channels, height and width where `way` has them last, from an input of `shape`."""
-    seen = []
-
-    def note(module_shape):
-        if len(module_shape) >= 3:
-            seen.append(module_shape[-3:])
-
+    """Channels, height and width of what is flattened, from an input of `shape`; None where that is not an image."""
     flattens = [m for _, m in _steps_to(root, trace.module) if _kind(m) == "Flatten"]
-    if flattens:  # stop in front of it: it is arithmetic on the product alone
-        shape = _run_until_flat(root, trace, shape)
-    else:
-        shape = way(shape)
-    note(shape)
-    return seen[-1] if seen else None
+    shape = _run_until_flat(root, trace, shape) if flattens else way(shape)
+    return shape[-3:] if len(shape) >= 3 else None
 
 
 def _run_until_flat(root, trace, shape):

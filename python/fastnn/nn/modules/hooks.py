@@ -70,7 +70,7 @@ class BackwardTap:
             return values, None
         tapped = (_tap_function or _make_tap_function()).apply(callback, *(values[i] for i in places))
         values = list(values)
-        for i, tensor in zip(places, tapped):
+        for i, tensor in zip(places, tapped, strict=True):
             values[i] = tensor
         return tuple(values), places
 
@@ -124,6 +124,6 @@ class BackwardTap:
     @staticmethod
     def _spread(grads, places, count):
         spread = [None] * count
-        for i, grad in zip(places, grads):
+        for i, grad in zip(places, grads, strict=True):
             spread[i] = grad
         return tuple(spread)

@@ -36,6 +36,7 @@ class DataLoader:
 
     __initialized = False
     _iterator = None
+    _told_length: int | None = None  # of a stream: what it said of itself when asked
 
     def __init__(
         self,
@@ -100,9 +101,7 @@ class DataLoader:
                 )
             batch_size, drop_last = None, False
         elif batch_size is None and drop_last:
-            raise ValueError(
-                "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
-            )
+            raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
         if sampler is None:
             if stream:
                 sampler = _Endless()
@@ -140,9 +139,10 @@ class DataLoader:
         if not isinstance(self.dataset, IterableDataset):
             return len(self._index_sampler)
         n = len(self.dataset)
-        if self.batch_size is None:
-            return n
-        return n // self.batch_size if self.drop_last else math.ceil(n / self.batch_size)
+        if self.batch_size is not None:
+            n = n // self.batch_size if self.drop_last else math.ceil(n / self.batch_size)
+        self._told_length = n
+        return n
 
     def __iter__(self):
         if self.num_workers == 0:
@@ -208,9 +208,6 @@ class _HereIterator:
             raise AssertionError("Single-process DataLoader does not support timeout > 0")
         # The base seed of the workers that there are not: torch draws it all the same.
         draw_seed(loader.generator)
-        self._length = None
-        if isinstance(loader.dataset, IterableDataset) and hasattr(type(loader.dataset), "__len__"):
-            self._length = len(loader)
         self._indices = index_batches(loader)
         self._fetcher = Fetcher(loader.dataset, loader._auto_collation, loader.collate_fn, loader.drop_last)
         self._loader = loader
@@ -225,12 +222,11 @@ class _HereIterator:
     def __next__(self):
         batch = self._fetcher.fetch(next(self._indices))
         self._given += 1
-        if self._length is not None and self._given == self._length + 1:
+        length = self._loader._told_length
+        if length is not None and self._given == length + 1:
             warnings.warn(
-                f"Length of IterableDataset {self._loader.dataset} was reported to be {self._length}, but more "
+                f"Length of IterableDataset {self._loader.dataset} was reported to be {length}, but more "
                 "samples have been fetched.",
                 stacklevel=2,
             )
         return batch
-
-

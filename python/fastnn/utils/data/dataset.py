@@ -52,7 +52,9 @@ class StackDataset(Dataset):
 
     def __init__(self, *args, **kwargs):
         if args and kwargs:
-            raise ValueError("Supported either tuple- (via args) or dict- (via kwargs) like input/output, got both types.")
+            raise ValueError(
+                "Supported either tuple- (via args) or dict- (via kwargs) like input/output, got both types."
+            )
         if not args and not kwargs:
             raise ValueError("At least one dataset should be passed")
         self.datasets = args or kwargs
@@ -150,4 +152,4 @@ def random_split(dataset, lengths, generator=None) -> list[Subset]:
         raise ValueError("Sum of input lengths does not equal the length of the input dataset!")
     order = fastnn.randperm(total, generator=generator).tolist()
     ends = itertools.accumulate(lengths)
-    return [Subset(dataset, order[end - length : end]) for end, length in zip(ends, lengths)]
+    return [Subset(dataset, order[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
