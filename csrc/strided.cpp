@@ -190,8 +190,7 @@ void StridedLoop::run_parallel(int64_t grain) const {
     });
     return;
   }
-  parallel_for((n + grain - 1) / grain,
-               [&](int64_t i, int) { run(i * grain, std::min(n, (i + 1) * grain)); });
+  parallel_for((n + grain - 1) / grain, [&](int64_t i, int) { run(i * grain, std::min(n, (i + 1) * grain)); });
 }
 
 }  // namespace fastnn

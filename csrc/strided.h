@@ -1,5 +1,6 @@
-// Elementwise loops over any strides: dimensions coalesced, rows that are not contiguous gathered through small buffers,
-// the whole cut into chunks by size alone. Independent of the instruction set: the loops themselves are the kernels'.
+// Elementwise loops over any strides: dimensions coalesced, rows that are not contiguous gathered through small
+// buffers, the whole cut into chunks by size alone. Independent of the instruction set: the loops themselves are the
+// kernels'.
 #pragma once
 #include "kernels.h"
 #include "runtime/thread_pool.h"

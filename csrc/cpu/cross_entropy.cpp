@@ -1,6 +1,6 @@
 // Cross-entropy from logits. Forward reads the logits once: blocks small enough for the first cache give their largest
-// value, then their exponentials, and the sum is rescaled where the maximum grew. Backward reads them once more and writes
-// the gradient in the same pass: softmax is exp(x - logsumexp).
+// value, then their exponentials, and the sum is rescaled where the maximum grew. Backward reads them once more and
+// writes the gradient in the same pass: softmax is exp(x - logsumexp).
 #include "cpu/rows.h"
 #include "cpu/vecmath.h"
 #include "kernels.h"
@@ -35,8 +35,8 @@ FASTNN_INLINE Vec<T> load_or(const T* x, int64_t n, Vec<T> other) {
   return first(Vec<T>::load(x, w), w, other);
 }
 
-// The row's largest value m and the sum of exp(x - m): logsumexp is m + log(sum), NaN for a NaN, +inf, or -inf alone, as
-// torch's log_softmax.
+// The row's largest value m and the sum of exp(x - m): logsumexp is m + log(sum), NaN for a NaN, +inf, or -inf alone,
+// as torch's log_softmax.
 template <class T>
 FASTNN_INLINE void exp_sum(const T* x, int64_t n, T& largest, T& total) {
   constexpr int L = Vec<T>::size;
@@ -156,7 +156,8 @@ void backward(const CrossEntropyArgs& a) {
     int64_t j = 0;
     if (a.stream) {
       // Up to the first aligned store, then whole lines past the caches.
-      const int head = static_cast<int>((kVecBytes - reinterpret_cast<uintptr_t>(dx) % kVecBytes) % kVecBytes / sizeof(T));
+      const int head =
+          static_cast<int>((kVecBytes - reinterpret_cast<uintptr_t>(dx) % kVecBytes) % kVecBytes / sizeof(T));
       if (head > 0 && head <= n) {
         at(0, head).store(dx, head);
         j = head;

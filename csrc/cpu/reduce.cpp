@@ -7,8 +7,8 @@ namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-constexpr int64_t kBlock = 4096;    // elements of a row summed without pairwise steps
-constexpr int64_t kRowBlock = 64;   // rows of a column sum held in registers before they join the result
+constexpr int64_t kBlock = 4096;   // elements of a row summed without pairwise steps
+constexpr int64_t kRowBlock = 64;  // rows of a column sum held in registers before they join the result
 
 // map: what is reduced; join: the reduction, of vectors and of numbers; identity: its neutral element.
 template <class T>
@@ -154,8 +154,8 @@ void narrow_columns(const T* x, int64_t rows, int64_t stride, int64_t cols, cons
   }
 }
 
-// Wide: eight rows at a time, each read from left to right (eight streams that the hardware prefetches), added as a tree,
-// joined to the result, which stays in the first cache.
+// Wide: eight rows at a time, each read from left to right (eight streams that the hardware prefetches), added as a
+// tree, joined to the result, which stays in the first cache.
 template <class T, class Op>
 void wide_columns(const T* x, int64_t rows, int64_t stride, int64_t cols, const T* c, T* out) {
   constexpr int L = Vec<T>::size;
@@ -226,8 +226,8 @@ void arg_rows(const ArgReduceArgs& a) {
   const T* x = static_cast<const T*>(a.x);
   T* values = static_cast<T*>(a.values);
   for (int64_t i = 0; i < a.rows; ++i, x += a.row_stride) {
-    const T best = a.cols <= kBlock ? block<T, Op<T>>(x, a.cols, Vec<T>::zero())
-                                    : long_row<T, Op<T>>(x, a.cols, Vec<T>::zero());
+    const T best =
+        a.cols <= kBlock ? block<T, Op<T>>(x, a.cols, Vec<T>::zero()) : long_row<T, Op<T>>(x, a.cols, Vec<T>::zero());
     const Vec<T> wanted(best);
     const bool nan = best != best;
     int64_t j = 0;

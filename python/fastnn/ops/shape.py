@@ -380,6 +380,9 @@ concat = concatenate = cat
 
 def stack(tensors, dim=0, *, out=None):
     """The tensors along a new dimension."""
+    from . import _common
+    from .cast import cast
+
     tensors = list(tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
@@ -389,7 +392,19 @@ def stack(tensors, dim=0, *, out=None):
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(v._a.shape)} at entry {i}"
             )
-    return cat([unsqueeze(v, dim) for v in tensors], check_dim(dim, len(first) + 1), out=out)
+    i = check_dim(dim, len(first) + 1)
+    if any(v._a.dtype is not tensors[0]._a.dtype for v in tensors):
+        d = _common.result_dtype(*tensors, function="stack")
+        tensors = [cast(v, d) for v in tensors]
+    r = wrap(Tensor._k.stack([v._a for v in tensors], i))
+    if grad_mode.enabled and any(v._fn is not None for v in tensors):
+        record(r, stack_rule, tuple(v._fn for v in tensors), (i,), ())
+    return r if out is None else _common.write_out(out, r)
+
+
+def stack_rule(k, dy, saved, needs):
+    lead = (slice(None),) * saved[0]
+    return tuple(None if n is None else dy[lead + (i,)] for i, n in enumerate(needs))
 
 
 def _at_least(v, n):
