@@ -29,14 +29,16 @@ template <class T>
 Form form_of(const GemmArgs& g, const Layout& l) {
   constexpr int64_t kL2 = 512 * 1024 / sizeof(T);  // elements that stay in L2
   if (g.k < 2) return Form::Blocked;
-  if (g.m <= kGemmDotRows && l.b_k && l.a_k && g.k >= 16) return Form::Dot;
-  if (g.n <= kGemmDotColumns && l.a_k && l.b_k && g.k >= 16) return Form::DotSwapped;
+  if (l.a_k && l.b_k) {  // x @ W.T
+    // With fewer rows than W has, the mirror image C^T = W x^T transposes x while packing, not W. Its columns are x's
+    // rows, and must fill their vectors. Else too few rows to pay for packing W take dot products.
+    constexpr int64_t W = Vec<T>::size;
+    if (g.m >= 16 && 2 * g.m <= g.n && g.k >= 64 && 16 * (round_up(g.m, W) - g.m) <= g.m) return Form::Mirrored;
+    if (g.m <= (g.k >= 192 ? kGemmDotRowsDeep : kGemmDotRows) && g.k >= 16) return Form::Dot;
+    if (g.n <= kGemmDotColumns && g.k >= 16) return Form::DotSwapped;
+  }
   if (g.m <= kStreamRows && l.b_n && (g.k * g.n > kL2 || g.m == 1)) return Form::RowStream;
   if (g.n == 1 && l.a_m && g.ldc == 1) return Form::RowStreamSwapped;
-  // x @ W.T with fewer rows than W has: the mirror image C^T = W x^T transposes x while packing, not W. Its columns are
-  // x's rows, and must fill their vectors.
-  constexpr int64_t W = Vec<T>::size;
-  if (l.a_k && l.b_k && 2 * g.m <= g.n && g.k >= 64 && 16 * (round_up(g.m, W) - g.m) <= g.m) return Form::Mirrored;
   return Form::Blocked;
 }
 

@@ -37,7 +37,7 @@ constexpr int64_t kGemmChunkMacs = 160 * 1024;
 constexpr int64_t kGemmMaxChunks = 32;
 
 // Up to this many rows a product with weights [out, in] takes the dot form; up to this many columns, its mirror image.
-constexpr int64_t kGemmDotRows = 16;
+constexpr int64_t kGemmDotRows = 15, kGemmDotRowsDeep = 56;  // Deep: where K is long
 constexpr int64_t kGemmDotColumns = 4;
 // An operand of at most this many bytes stays in L2 and is read where it lies.
 constexpr int64_t kGemmDirect = 256 * 1024;
