@@ -39,7 +39,7 @@ struct Cut {
   bool packed;
   bool shared;  // all panels are packed before any is used
   int64_t images, image_groups, p_blocks, q_blocks, tiles, m_block, m_blocks, c_block, taps;
-  int64_t stage_elements, scratch;           // elements a thread
+  int64_t stage_elements, scratch;          // elements a thread
   int64_t block_elements, shared_elements;  // of one tile and channel block; of all
 };
 
@@ -253,14 +253,13 @@ struct PanelRows {
   int64_t width;
   FASTNN_INLINE const T* row(int64_t k) const { return base + k * width; }
   FASTNN_INLINE void prefetch(int64_t k) const {  // the panel comes from L2 for every tile of rows
-    unroll<GemmTile<T>::kNv>([&](auto v) __attribute__((always_inline)) {
-      __builtin_prefetch(base + (k + 8) * width + v * Vec<T>::size);
-    });
+    unroll<GemmTile<T>::kNv>(
+        [&](auto v) __attribute__((always_inline)) { __builtin_prefetch(base + (k + 8) * width + v * Vec<T>::size); });
   }
 };
 
-// All rows of one column tile: sum over k < kc of a[k * kMr + r] * b.row(k)[v * W ..]. With TAIL only `tail` elements of
-// the last vector of a row may be read.
+// All rows of one column tile: sum over k < kc of a[k * kMr + r] * b.row(k)[v * W ..]. With TAIL only `tail` elements
+// of the last vector of a row may be read.
 template <class T, int NV, bool TAIL, class Rows>
 __attribute__((noinline)) void strip_rows(int64_t m, int64_t kc, const T* a, int64_t panel, const Rows b, int tail,
                                           const SegmentStore<T>& store, bool first, bool last) {
@@ -294,12 +293,23 @@ __attribute__((noinline)) void strip_rows(int64_t m, int64_t kc, const T* a, int
   int64_t i = 0;
   for (; i + MR <= m; i += MR) rows(i, Int<MR>());
   switch (m - i) {
-    case 1: rows(i, Int<1>()); break;
-    case 2: rows(i, Int<2>()); break;
-    case 3: rows(i, Int<3>()); break;
-    case 4: rows(i, Int<4>()); break;
-    case 5: rows(i, Int<5>()); break;
-    default: break;
+    case 1:
+      rows(i, Int<1>());
+      break;
+    case 2:
+      rows(i, Int<2>());
+      break;
+    case 3:
+      rows(i, Int<3>());
+      break;
+    case 4:
+      rows(i, Int<4>());
+      break;
+    case 5:
+      rows(i, Int<5>());
+      break;
+    default:
+      break;
   }
 }
 template <class T, class Rows>
@@ -309,8 +319,12 @@ FASTNN_INLINE void strip_cols(int cols, int64_t m, int64_t kc, const T* a, int64
   const int nv = (cols + W - 1) / W, tail = cols - (nv - 1) * W;
   if (cols == NV * W) return strip_rows<T, NV, false>(m, kc, a, panel, b, tail, store, first, last);
   switch (nv) {
-    case 1: strip_rows<T, 1, true>(m, kc, a, panel, b, tail, store, first, last); break;
-    case 2: strip_rows<T, 2, true>(m, kc, a, panel, b, tail, store, first, last); break;
+    case 1:
+      strip_rows<T, 1, true>(m, kc, a, panel, b, tail, store, first, last);
+      break;
+    case 2:
+      strip_rows<T, 2, true>(m, kc, a, panel, b, tail, store, first, last);
+      break;
     default:
       if constexpr (NV == 4) {
         if (nv == 3) {
@@ -322,8 +336,8 @@ FASTNN_INLINE void strip_cols(int cols, int64_t m, int64_t kc, const T* a, int64
   }
 }
 
-// The columns j0 .. j0 + cols - 1 of a tile of outputs (p, q), as runs within a row of y. Direct: j = p * pitch + q, q <
-// q_count are real; packed (pitch == q_count): all are.
+// The columns j0 .. j0 + cols - 1 of a tile of outputs (p, q), as runs within a row of y. Direct: j = p * pitch + q, q
+// < q_count are real; packed (pitch == q_count): all are.
 template <class T>
 FASTNN_INLINE int add_segments(Segments<T>* out, int at, int64_t j, int cols, int64_t pitch, int64_t q_count,
                                int64_t st_pitch, T* y, const T* from, int64_t y_row, int64_t y_col) {
@@ -413,7 +427,8 @@ FASTNN_INLINE void packed_segments(const Task<T>& t, const Cut& cut, const TileP
 
 // The panels of one tile and channel block in `out`: panel number i at i * kNr * k_count.
 template <class T>
-void pack_block(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scratch, int64_t tile, int64_t c0, T* out) {
+void pack_block(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scratch, int64_t tile, int64_t c0,
+                T* out) {
   constexpr int W = Vec<T>::size, NR = GemmTile<T>::kNr;
   const TilePlace at = place_of(t, cut, tile);
   const int64_t k_count = min_i(cut.c_block, t.C - c0) * cut.taps, columns = at.images * at.p_count * at.q_count;
@@ -472,8 +487,8 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
         } else {
           pack_panel(scratch + cut.stage_elements, width, segments, kc, offsets + k0);
         }
-        strip_cols(cols, m, kc, block + k0 * Tile::kMr, row_panel, PanelRows<T>{panel, width}, store,
-                   first && k0 == 0, last && k0 + Tile::kKc >= k_count);
+        strip_cols(cols, m, kc, block + k0 * Tile::kMr, row_panel, PanelRows<T>{panel, width}, store, first && k0 == 0,
+                   last && k0 + Tile::kKc >= k_count);
       }
     }
   }
