@@ -184,11 +184,17 @@ PYBIND11_MODULE(_cpu, m) {
       },
       "How often each kernel variant has run.");
 
+  // ---- kernels, by family ----
+  bind_gemm(m);
+  bind_conv2d(m);
+  bind_pool2d(m);
   bind_elementwise(m);
   bind_reduce(m);
   bind_softmax(m);
+  bind_optim(m);
+  bind_rng(m);
 
-  // For tests.
+  // ---- for tests ----
   m.def("_os", &os::name, "Which of the runtime/os_*.cpp this is.");
   m.def("_fail_allocation", &fail_allocation, py::arg("n"), "The n-th allocation from now fails, once; 0: none.");
   m.def(
@@ -210,10 +216,4 @@ PYBIND11_MODULE(_cpu, m) {
         return who;
       },
       py::arg("n"), py::arg("spins") = 0, "Which thread ran each of n chunks; -2 where a nested call ran elsewhere.");
-  m.def("set_num_threads", &set_num_threads, py::arg("n"));
-  bind_optim(m);
-  bind_gemm(m);
-  bind_rng(m);
-  bind_conv2d(m);
-  bind_pool2d(m);
 }

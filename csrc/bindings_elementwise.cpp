@@ -1,5 +1,6 @@
-// Elementwise ops: parsing, broadcasting, results. What is not float32 or float64 (or a shape that does not broadcast, an
-// `out` of another dtype or that overlaps an operand elsewhere) goes to the NumPy twin, which also raises the errors.
+// Elementwise ops: parsing, broadcasting, results. What is not float32 or float64 (or a shape that does not broadcast,
+// an `out` of another dtype or that overlaps an operand elsewhere) goes to the NumPy twin, which also raises the
+// errors.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -177,8 +178,7 @@ PyObject* apply(const Function& f, Elementwise op, Operand* operands, int count,
     if (operands[i].is_array) {
       const ArrayView& a = operands[i].array;
       loop.data[i + 1] = a.data;
-      for (int j = 0; j < a.ndim; ++j)
-        loop.strides[i + 1][ndim - a.ndim + j] = a.shape[j] == 1 ? 0 : a.strides[j];
+      for (int j = 0; j < a.ndim; ++j) loop.strides[i + 1][ndim - a.ndim + j] = a.shape[j] == 1 ? 0 : a.strides[j];
     } else {
       loop.data[i + 1] = reinterpret_cast<char*>(&numbers[i]);
       if (d == Dtype::F32) {

@@ -1,9 +1,8 @@
 // fastnn._cpu.Generator: the random number stream as Python sees it.
-#include <pthread.h>
-
 #include <mutex>
 
 #include "bindings.h"
+#include "runtime/os.h"
 #include "runtime/rng.h"
 
 namespace fastnn {
@@ -194,7 +193,7 @@ void set_state(Generator& g, uint64_t seed, const py::array_t<uint32_t, py::arra
 }  // namespace
 
 void bind_rng(py::module_& m) {
-  pthread_atfork([] { rng_mutex.lock(); }, [] { rng_mutex.unlock(); }, [] { rng_mutex.unlock(); });
+  os::at_fork([] { rng_mutex.lock(); }, [] { rng_mutex.unlock(); }, [] { rng_mutex.unlock(); });
 
   m.def("dropout_backward", &dropout_backward);
 

@@ -1,5 +1,5 @@
-// Softmax, log-softmax, logsumexp and cross-entropy: parsing and checks. Class ids are checked here, before a kernel uses
-// one as an index.
+// Softmax, log-softmax, logsumexp and cross-entropy: parsing and checks. Class ids are checked here, before a kernel
+// uses one as an index.
 #include <algorithm>
 #include <cstring>
 
@@ -62,13 +62,13 @@ PyObject* softmax(Softmax op, PyObject* const* args, Py_ssize_t nargs) {
         k.softmax_rows({a.dtype, op, a.data + at, other + at, to + at, std::min(rows, outer - i * rows), n, 1, 0, 0});
       });
     } else {
-      const int64_t width = std::min<int64_t>(inner, 64), blocks = (inner + width - 1) / width;
+      const int64_t width = std::min<int64_t>(inner, 512), blocks = (inner + width - 1) / width;
       const int64_t group = std::max<int64_t>(1, kTask / (n * width)), tasks = outer * blocks;
       parallel_for((tasks + group - 1) / group, [&](int64_t g, int) {
         for (int64_t i = g * group; i < std::min(tasks, (g + 1) * group); ++i) {
           const int64_t at = i / blocks * n * inner * item, begin = i % blocks * width;
-          k.softmax_columns({a.dtype, op, a.data + at, other + at, to + at, 1, n, inner, begin,
-                             std::min(inner, begin + width)});
+          k.softmax_columns(
+              {a.dtype, op, a.data + at, other + at, to + at, 1, n, inner, begin, std::min(inner, begin + width)});
         }
       });
     }

@@ -5,6 +5,7 @@
 
 namespace fastnn {
 namespace {
+constexpr int64_t kTileRows = 16, kTileCols = 64;
 constexpr int64_t kBlock = 512;  // elements gathered at a time: four operands of doubles take 16 KiB of the stack
 
 void gather(char* to, const char* from, int64_t stride, int64_t n, int itemsize) {
@@ -129,14 +130,67 @@ void StridedLoop::run(int64_t begin, int64_t end) const {
   }
 }
 
+// A transposed operand read along a row would touch a cache line for each element. So tiles of 16 x 64 are copied, read
+// along the operand's own rows.
+void StridedLoop::run_tiles(int64_t block) const {
+  alignas(64) char buffer[kMaxOperands][kTileRows * kTileCols * 8];
+  const int inner = ndim - 1, outer = ndim - 2;
+  const int64_t per_matrix = (shape[outer] + kTileRows - 1) / kTileRows, row = block % per_matrix * kTileRows;
+  const int64_t rows = std::min(kTileRows, shape[outer] - row);
+  char* base[kMaxOperands];
+  for (int k = 0; k < operands; ++k) {
+    base[k] = data[k] + row * strides[k][outer];
+    int64_t matrix = block / per_matrix;
+    for (int d = outer - 1; d >= 0; --d) {
+      base[k] += matrix % shape[d] * strides[k][d];
+      matrix /= shape[d];
+    }
+  }
+  for (int64_t column = 0; column < shape[inner]; column += kTileCols) {
+    const int64_t cols = std::min(kTileCols, shape[inner] - column);
+    for (int k = 1; k < operands; ++k) {
+      const char* from = base[k] + column * strides[k][inner];
+      if (!transposed(k)) continue;
+      for (int64_t c = 0; c < cols; ++c)
+        scatter(buffer[k] + c * itemsize[k], kTileCols * itemsize[k], from + c * strides[k][inner], rows, itemsize[k]);
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      char* q[kMaxOperands] = {};
+      for (int k = 0; k < operands; ++k) {
+        const int64_t s = strides[k][inner];
+        char* const at = base[k] + r * strides[k][outer] + column * s;
+        q[k] = s == itemsize[k] ? at : buffer[k] + r * kTileCols * itemsize[k];
+        if (k > 0 && s != itemsize[k] && !transposed(k)) gather(q[k], at, s, cols, itemsize[k]);
+      }
+      fn(cols, q[0], q[1], q[2], q[3], p);
+      const int64_t s0 = strides[0][inner];
+      if (s0 != itemsize[0] && !transposed(0))
+        scatter(base[0] + r * strides[0][outer] + column * s0, s0, q[0], cols, itemsize[0]);
+    }
+    if (transposed(0))
+      for (int64_t c = 0; c < cols; ++c)
+        gather(base[0] + (column + c) * strides[0][inner], buffer[0] + c * itemsize[0], kTileCols * itemsize[0], rows,
+               itemsize[0]);
+  }
+}
+
 void StridedLoop::run_parallel(int64_t grain) const {
   const int64_t n = size();
   if (n <= grain) {
     if (n > 0) run(0, n);
     return;
   }
-  parallel_for((n + grain - 1) / grain,
-               [&](int64_t i, int) { run(i * grain, std::min(n, (i + 1) * grain)); });
+  bool tiles = false;
+  for (int k = 0; k < operands; ++k) tiles |= transposed(k);
+  if (tiles && shape[ndim - 1] >= 8 && shape[ndim - 2] >= 8) {
+    const int64_t blocks = n / shape[ndim - 1] / shape[ndim - 2] * ((shape[ndim - 2] + kTileRows - 1) / kTileRows);
+    const int64_t group = std::max<int64_t>(1, grain / (kTileRows * shape[ndim - 1]));
+    parallel_for((blocks + group - 1) / group, [&](int64_t i, int) {
+      for (int64_t b = i * group; b < std::min(blocks, (i + 1) * group); ++b) run_tiles(b);
+    });
+    return;
+  }
+  parallel_for((n + grain - 1) / grain, [&](int64_t i, int) { run(i * grain, std::min(n, (i + 1) * grain)); });
 }
 
 }  // namespace fastnn

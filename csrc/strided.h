@@ -1,5 +1,6 @@
-// Elementwise loops over any strides: dimensions coalesced, rows that are not contiguous gathered through small buffers,
-// the whole cut into chunks by size alone. Independent of the instruction set: the loops themselves are the kernels'.
+// Elementwise loops over any strides: dimensions coalesced, rows that are not contiguous gathered through small
+// buffers, the whole cut into chunks by size alone. Independent of the instruction set: the loops themselves are the
+// kernels'.
 #pragma once
 #include "kernels.h"
 #include "runtime/thread_pool.h"
@@ -24,7 +25,13 @@ struct StridedLoop {
   void coalesce();
   // Elements [begin, end) in the order of the dimensions.
   void run(int64_t begin, int64_t end) const;
-  // All of it, `grain` elements a chunk.
+  // Sixteen rows of the last two dimensions, for operands that are contiguous along the other one.
+  void run_tiles(int64_t block) const;
+  bool transposed(int k) const {
+    return ndim > 1 && strides[k][ndim - 2] == itemsize[k] && strides[k][ndim - 1] != itemsize[k] &&
+           strides[k][ndim - 1] != 0;
+  }
+  // All of it, about `grain` elements a chunk.
   void run_parallel(int64_t grain) const;
   int64_t size() const {
     int64_t n = 1;

@@ -72,16 +72,19 @@ def test_cuda_module_without_a_driver():
         _cuda.device(count)
 
 
-def test_import_time_beside_numpys():
+def test_import_time_beside_numpys(tmp_path):
     """`import fastnn` takes at most 40 ms more than `import numpy`, medians of 11 fresh processes.
 
-    Processor time, which another job on the machine lengthens less than it does the time on the clock.
+    Processor time, which another job on the machine lengthens less than it does the time on the clock; and byte code
+    from a cache, as an installed package has it.
     """
     code = "import time; t = time.process_time(); import {0}; print(time.process_time() - t)"
 
     def measure(name):
-        return float(run("-c", code.format(name)).stdout)
+        done = run("-c", code.format(name), PYTHONPYCACHEPREFIX=str(tmp_path), PYTHONDONTWRITEBYTECODE="")
+        return float(done.stdout)
 
+    measure("fastnn")
     pairs = [(measure("numpy"), measure("fastnn")) for _ in range(11)]
     numpy, ours = (statistics.median(p) for p in zip(*pairs, strict=True))
     assert ours <= numpy + 0.040, f"import fastnn {ours * 1e3:.0f} ms, import numpy {numpy * 1e3:.0f} ms"

@@ -1,6 +1,6 @@
 // Cross-entropy from logits. Forward reads the logits once: blocks small enough for the first cache give their largest
-// value, then their exponentials, and the sum is rescaled where the maximum grew. Backward reads them once more and writes
-// the gradient in the same pass: softmax is exp(x - logsumexp).
+// value, then their exponentials, and the sum is rescaled where the maximum grew. Backward reads them once more and
+// writes the gradient in the same pass: softmax is exp(x - logsumexp).
 #include "cpu/rows.h"
 #include "cpu/vecmath.h"
 #include "kernels.h"
@@ -35,14 +35,17 @@ FASTNN_INLINE Vec<T> load_or(const T* x, int64_t n, Vec<T> other) {
   return first(Vec<T>::load(x, w), w, other);
 }
 
-// NaN for a NaN, +inf, or -inf alone, as torch's log_softmax.
+// The row's largest value m and the sum of exp(x - m): logsumexp is m + log(sum), NaN for a NaN, +inf, or -inf alone,
+// as torch's log_softmax.
 template <class T>
-FASTNN_INLINE T logsumexp(const T* x, int64_t n) {
+FASTNN_INLINE void exp_sum(const T* x, int64_t n, T& largest, T& total) {
   constexpr int L = Vec<T>::size;
   const Vec<T> low = vset<T>(-__builtin_inf());
   if (n <= L) {
     const Vec<T> v = load_or(x, n, low), m = fold_max(v);
-    return (m + log_of(fold_sum(vexp_nonpositive(v - m))))[0];
+    largest = m[0];
+    total = sum(vexp_nonpositive(v - m));
+    return;
   }
   Vec<T> m = low, s = Vec<T>::zero();
   for (int64_t b = 0; b < n; b += kBlock) {
@@ -64,13 +67,17 @@ FASTNN_INLINE T logsumexp(const T* x, int64_t n) {
     m = grown;
     Vec<T> s0 = Vec<T>::zero(), s1 = s0;
     for (i = 0; i + 2 * L <= size; i += 2 * L) {
+      // The next block comes from memory while this one's exponentials are worked out.
+      __builtin_prefetch(p + size + i);
+      __builtin_prefetch(p + size + i + L);
       s0 += vexp_nonpositive(Vec<T>::load(p + i) - shift);
       s1 += vexp_nonpositive(Vec<T>::load(p + i + L) - shift);
     }
     for (; i < size; i += L) s0 += vexp_nonpositive(load_or(p + i, size - i, low) - shift);
     s += s0 + s1;
   }
-  return m[0] == low[0] ? static_cast<T>(__builtin_nan("")) : (m + log_of(fold_sum(s)))[0];
+  largest = m[0];
+  total = largest == low[0] ? static_cast<T>(__builtin_nan("")) : sum(s);
 }
 
 // sum of w[c] x[c]
@@ -95,13 +102,20 @@ T weighted_sum(const T* x, const T* w, int64_t n) {
 
 template <class T>
 void forward(const CrossEntropyArgs& a) {
+  constexpr int L = Vec<T>::size;
   const T *x = static_cast<const T*>(a.logits), *w = static_cast<const T*>(a.weight);
   T *lse = static_cast<T*>(a.lse), *loss = static_cast<T*>(a.loss);
   const T smoothing = static_cast<T>(a.smoothing);
+  for (int64_t begin = 0; begin < a.rows; begin += L) {
+    // As many rows as a vector has lanes share one logarithm.
+    const int count = static_cast<int>(a.rows - begin < L ? a.rows - begin : L);
+    alignas(64) T largest[L] = {}, total[L] = {};
+    for (int i = 0; i < count; ++i) exp_sum(x + (begin + i) * a.classes, a.classes, largest[i], total[i]);
+    (Vec<T>::load(largest) + vlog(Vec<T>::load(total))).store(lse + begin, count);
+  }
   for (int64_t i = 0; i < a.rows; ++i, x += a.classes) {
-    const T l = logsumexp(x, a.classes);
+    const T l = lse[i];
     const int64_t t = a.target[i];
-    lse[i] = l;
     if (t == a.ignore_index) {
       loss[i] = 0;
       continue;
@@ -142,7 +156,8 @@ void backward(const CrossEntropyArgs& a) {
     int64_t j = 0;
     if (a.stream) {
       // Up to the first aligned store, then whole lines past the caches.
-      const int head = static_cast<int>((kVecBytes - reinterpret_cast<uintptr_t>(dx) % kVecBytes) % kVecBytes / sizeof(T));
+      const int head =
+          static_cast<int>((kVecBytes - reinterpret_cast<uintptr_t>(dx) % kVecBytes) % kVecBytes / sizeof(T));
       if (head > 0 && head <= n) {
         at(0, head).store(dx, head);
         j = head;

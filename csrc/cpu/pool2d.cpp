@@ -2,6 +2,7 @@
 // elements: 16 outputs (AVX-512) at a time whatever stride, padding and dilation. Backward gathers: every input element
 // collects from the windows that cover it, in a fixed order, and is written once; nothing is zeroed or scattered.
 #include "cpu/pool2d.h"
+#include "cpu/pool2d_pairs.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
@@ -62,11 +63,11 @@ void forward_rows(const Pool2dShape& s, const Staging& g, const int64_t* at, con
     const int64_t start = p * s.stride_h - s.pad_h;
     const TapRange in = taps_inside(start, s.R, s.dilation_h, s.H);
     for (int64_t h = imax(staged, imax(0, start)); h <= start + (in.end - 1) * s.dilation_h; h++) {
-      stage_input(s, g, x + h * s.W, ring + h % g.rows * row);
+      stage_input(s, g, x + h * s.W, ring + (h & (g.rows - 1)) * row);
       staged = h + 1;
     }
     const int r0 = static_cast<int>(in.begin), r1 = static_cast<int>(in.end);
-    for (int r = r0; r < r1; r++) base[r] = ring + (start + r * s.dilation_h) % g.rows * row;
+    for (int r = r0; r < r1; r++) base[r] = ring + ((start + r * s.dilation_h) & (g.rows - 1)) * row;
     const T rows_in = static_cast<T>(
         MAX || s.divisor_override ? 1 : divisor_along(start, s.R, s.H, s.pad_h, s.count_include_pad));
     const Int first = static_cast<Int>(imin(r0, s.R - 1) * S);
@@ -165,12 +166,15 @@ void backward_rows(const Pool2dShape& s, const Staging& g, const Taps* taps, con
   using Int = typename Native<T>::int_t;
   using I = typename Vec<T>::I;
   int64_t staged = 0;
+  // The windows p_begin .. p_end - 1 reach row h.
+  int64_t p_begin = imax(0, ceil_to(h0 + s.pad_h - (s.R - 1) * s.dilation_h, s.stride_h));
+  int64_t p_end = imin(s.P, (h0 + s.pad_h) / s.stride_h + 1);
   for (int64_t h = h0; h < h1; h++) {
     const int64_t top = h + s.pad_h;
-    const int64_t p_begin = imax(0, ceil_to(top - (s.R - 1) * s.dilation_h, s.stride_h));
-    const int64_t p_end = imin(s.P, top / s.stride_h + 1);
+    while (p_begin * s.stride_h + (s.R - 1) * s.dilation_h < top) p_begin++;
+    while (p_end < s.P && p_end * s.stride_h <= top) p_end++;
     for (int64_t p = imax(staged, p_begin); p < p_end; p++) {
-      T* values = ring + p % g.rows * 2 * g.length + g.reach;
+      T* values = ring + (p & (g.rows - 1)) * 2 * g.length + g.reach;
       Vec<T> rows_in(static_cast<T>(1));
       if (!MAX && !s.divisor_override)
         rows_in = Vec<T>(static_cast<T>(
@@ -192,10 +196,13 @@ void backward_rows(const Pool2dShape& s, const Staging& g, const Taps* taps, con
       Vec<T> sum = Vec<T>::zero();
       const Taps& t = taps[c];
       for (int64_t p = p_begin; p < p_end; p++) {
-        const int64_t below = top - p * s.stride_h;
-        if (below % s.dilation_h) continue;
-        const T* values = ring + p % g.rows * 2 * g.length + k;
-        const Int code = static_cast<Int>(below / s.dilation_h * s.S);
+        int64_t below = top - p * s.stride_h;
+        if (s.dilation_h != 1) {
+          if (below % s.dilation_h) continue;
+          below /= s.dilation_h;
+        }
+        const T* values = ring + (p & (g.rows - 1)) * 2 * g.length + k;
+        const Int code = static_cast<Int>(below * s.S);
         for (int i = 0; i < t.count; i++) {
           const Vec<T> v = Vec<T>::load(values + t.at[i]);
           if constexpr (MAX) {
@@ -353,7 +360,15 @@ void forward(const Ctx& ctx, const Pool2dShape& s, const void* x, void* y, void*
   const Staging g = staging<T>(s, false);
   const T* in = static_cast<const T*>(x);
   T* out = static_cast<T*>(y);
-  if (g.fits) {
+  if (is_pairs(s)) {
+    uint8_t* which = static_cast<uint8_t*>(idx);
+    for_chunks(
+        make_chunks(s.planes, s.P, s.H * s.W), [](int) {},
+        [&](int64_t plane, int64_t p0, int64_t p1, int) {
+          const int64_t o = plane * s.P * s.Q;
+          pairs_forward<T, MAX>(s, in + plane * s.H * s.W, out + o, MAX ? which + o : nullptr, p0, p1);
+        });
+  } else if (g.fits) {
     forward_staged<T, MAX>(ctx, s, g, in, out, static_cast<uint8_t*>(idx));
   } else if (max_pool2d_compact(s)) {
     forward_plain<T, MAX>(s, in, out, static_cast<uint8_t*>(idx));
@@ -366,7 +381,15 @@ void backward(const Ctx& ctx, const Pool2dShape& s, const void* dy, const void* 
   const Staging g = staging<T>(s, true);
   const T* in = static_cast<const T*>(dy);
   T* out = static_cast<T*>(dx);
-  if (g.fits) {
+  if (is_pairs(s)) {
+    const uint8_t* which = static_cast<const uint8_t*>(idx);
+    for_chunks(
+        make_chunks(s.planes, s.P, s.H * s.W), [](int) {},
+        [&](int64_t plane, int64_t p0, int64_t p1, int) {
+          const int64_t o = plane * s.P * s.Q;
+          pairs_backward<T, MAX>(s, in + o, MAX ? which + o : nullptr, out + plane * s.H * s.W, p0, p1);
+        });
+  } else if (g.fits) {
     backward_staged<T, MAX>(ctx, s, g, in, static_cast<const uint8_t*>(idx), out);
   } else if (max_pool2d_compact(s)) {
     backward_plain<T, MAX>(s, in, static_cast<const uint8_t*>(idx), out);
@@ -411,7 +434,7 @@ void avg_pool2d_backward(const Ctx& ctx, Dtype dtype, const Pool2dShape& s, cons
 size_t pool2d_workspace(int threads, Dtype dtype, const Pool2dShape& s, bool backward) {
   const int64_t n = dtype == Dtype::F32 ? staging_elements<float>(s, staging<float>(s, backward), backward)
                                         : staging_elements<double>(s, staging<double>(s, backward), backward);
-  return static_cast<size_t>(threads) * static_cast<size_t>(n) * (dtype == Dtype::F32 ? 4 : 8);
+  return is_pairs(s) ? 0 : static_cast<size_t>(threads) * static_cast<size_t>(n) * (dtype == Dtype::F32 ? 4 : 8);
 }
 
 }  // namespace FASTNN_ISA

@@ -89,7 +89,9 @@ constexpr int64_t kMaxScratch = 1 << 20;  // bytes a thread: staged rows should 
 // `rows` staged rows form a ring: as many as one output (forward) or one input row (backward) can need.
 struct Staging {
   bool fits;  // false: windows or strides so large that the plain loops run instead
-  int64_t rows, length, reach;  // length: of one phase, padding and slack included; reach: furthest tap in `pos`
+  // rows: a power of two, for a cheap place in the ring; length: of one phase, padding and slack included; reach:
+  // furthest tap in `pos`.
+  int64_t rows, length, reach;
 };
 
 template <class T>
@@ -98,13 +100,11 @@ FASTNN_INLINE Staging staging(const Pool2dShape& s, bool backward) {
   Staging g{false, 0, 0, 0};
   if (s.R > kMaxTaps || s.S > kMaxTaps || s.R * s.S > kMaxTaps || s.stride_w > kMaxStride) return g;
   g.reach = (s.S - 1) * s.dilation_w / s.stride_w;
-  if (backward) {
-    g.rows = imin(s.P, (s.R - 1) * s.dilation_h / s.stride_h + 1);
-    g.length = g.reach + imax(s.Q, (s.pad_w + s.W) / s.stride_w + 1) + 2 * W;
-  } else {
-    g.rows = imin(s.H, (s.R - 1) * s.dilation_h + 1);
-    g.length = g.reach + imax(s.Q, (s.pad_w + s.W) / s.stride_w + 1) + 2 * W;
-  }
+  g.length = g.reach + imax(s.Q, (s.pad_w + s.W) / s.stride_w + 1) + 2 * W;
+  const int64_t need = backward ? imin(s.P, (s.R - 1) * s.dilation_h / s.stride_h + 1)
+                                : imin(s.H, (s.R - 1) * s.dilation_h + 1);
+  if (need > kMaxScratch) return g;
+  for (g.rows = 1; g.rows < need;) g.rows *= 2;
   // A row: the phases (forward), or values, positions and one interleaving buffer per phase (backward); and one table.
   const int64_t row_bytes = (backward ? 2 : s.stride_w) * g.length * 8;
   g.fits = row_bytes <= kMaxScratch && g.rows <= kMaxScratch / row_bytes;
@@ -150,6 +150,7 @@ struct TapRange {
   int64_t begin, end;
 };
 FASTNN_INLINE TapRange taps_inside(int64_t start, int64_t taps, int64_t dilation, int64_t size) {
+  if (start >= 0 && start + (taps - 1) * dilation < size) return {0, taps};  // usual, and spares the divisions
   const int64_t begin = start < 0 ? ceil_to(-start, dilation) : 0;
   const int64_t end = start >= size ? 0 : imin(taps, (size - 1 - start) / dilation + 1);
   return {imin(begin, taps), end};

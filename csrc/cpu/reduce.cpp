@@ -7,8 +7,8 @@ namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-constexpr int64_t kBlock = 4096;    // elements of a row summed without pairwise steps
-constexpr int64_t kRowBlock = 64;   // rows of a column sum held in registers before they join the result
+constexpr int64_t kBlock = 4096;   // elements of a row summed without pairwise steps
+constexpr int64_t kRowBlock = 64;  // rows of a column sum held in registers before they join the result
 
 // map: what is reduced; join: the reduction, of vectors and of numbers; identity: its neutral element.
 template <class T>
@@ -126,33 +126,14 @@ void rows(const ReduceArgs& a) {
   }
 }
 
-// A strip of four vectors keeps its sums in registers for 64 rows, then joins the result, which stays in the cache. All
-// strips of 64 rows before the next 64: their pages are walked once.
-template <class T, template <class> class OpT>
-void columns(const ReduceArgs& a) {
-  using Op = OpT<T>;
+// Narrow: a strip keeps its sums in registers for 64 rows, four rows at a time, then joins the result.
+template <class T, class Op>
+void narrow_columns(const T* x, int64_t rows, int64_t stride, int64_t cols, const T* c, T* out) {
   constexpr int L = Vec<T>::size;
-  const T *c = static_cast<const T*>(a.centre);
-  T* out = static_cast<T*>(a.out);
-  const int64_t stride = a.row_stride;
-  for (int64_t r0 = 0; r0 < a.rows; r0 += kRowBlock) {
-    const T* x = static_cast<const T*>(a.x) + r0 * stride;
-    const int64_t n = a.rows - r0 < kRowBlock ? a.rows - r0 : kRowBlock;
-    int64_t j = 0;
-    for (; j + 4 * L <= a.cols; j += 4 * L) {
-      Vec<T> m[4], s[4];
-      unroll<4>([&](auto k) {
-        m[k] = c ? Vec<T>::load(c + j + k * L) : Vec<T>::zero();
-        s[k] = Op::map(Vec<T>::load(x + j + k * L), m[k]);
-      });
-      for (int64_t r = 1; r < n; ++r)
-        unroll<4>([&](auto k) { s[k] = Op::join(s[k], Op::map(Vec<T>::load(x + r * stride + j + k * L), m[k])); });
-      unroll<4>([&](auto k) {
-        (r0 ? Op::join(Vec<T>::load(out + j + k * L), s[k]) : s[k]).store(out + j + k * L);
-      });
-    }
-    for (; j < a.cols; j += L) {
-      const int w = static_cast<int>(a.cols - j < L ? a.cols - j : L);
+  for (int64_t r0 = 0; r0 < rows; r0 += kRowBlock, x += kRowBlock * stride) {
+    const int64_t n = rows - r0 < kRowBlock ? rows - r0 : kRowBlock;
+    for (int64_t j = 0; j < cols; j += L) {
+      const int w = static_cast<int>(cols - j < L ? cols - j : L);
       const Vec<T> m = c ? Vec<T>::load(c + j, w) : Vec<T>::zero();
       const auto at = [&](int64_t r) { return Op::map(Vec<T>::load(x + r * stride + j, w), m); };
       Vec<T> s0 = at(0);
@@ -170,6 +151,48 @@ void columns(const ReduceArgs& a) {
       for (; r < n; ++r) s0 = Op::join(s0, at(r));
       (r0 ? Op::join(Vec<T>::load(out + j, w), s0) : s0).store(out + j, w);
     }
+  }
+}
+
+// Wide: eight rows at a time, each read from left to right (eight streams that the hardware prefetches), added as a
+// tree, joined to the result, which stays in the first cache.
+template <class T, class Op>
+void wide_columns(const T* x, int64_t rows, int64_t stride, int64_t cols, const T* c, T* out) {
+  constexpr int L = Vec<T>::size;
+  for (int64_t r = 0; r < rows; r += 8, x += 8 * stride) {
+    const int64_t n = rows - r < 8 ? rows - r : 8;
+    for (int64_t j = 0; j < cols; j += L) {
+      const int w = static_cast<int>(cols - j < L ? cols - j : L);
+      const bool full = w == L;
+      const auto load = [&](const T* p) { return full ? Vec<T>::load(p) : Vec<T>::load(p, w); };
+      const Vec<T> m = c ? load(c + j) : Vec<T>::zero();
+      const auto at = [&](int64_t i) { return Op::map(load(x + i * stride + j), m); };
+      Vec<T> s;
+      if (n == 8) {
+        s = Op::join(Op::join(Op::join(at(0), at(1)), Op::join(at(2), at(3))),
+                     Op::join(Op::join(at(4), at(5)), Op::join(at(6), at(7))));
+      } else {
+        s = at(0);
+        for (int64_t i = 1; i < n; ++i) s = Op::join(s, at(i));
+      }
+      if (r) s = Op::join(load(out + j), s);
+      if (full) {
+        s.store(out + j);
+      } else {
+        s.store(out + j, w);
+      }
+    }
+  }
+}
+
+template <class T, template <class> class Op>
+void columns(const ReduceArgs& a) {
+  const T *x = static_cast<const T*>(a.x), *c = static_cast<const T*>(a.centre);
+  T* out = static_cast<T*>(a.out);
+  if (a.cols <= 8 * Vec<T>::size) {
+    narrow_columns<T, Op<T>>(x, a.rows, a.row_stride, a.cols, c, out);
+  } else {
+    wide_columns<T, Op<T>>(x, a.rows, a.row_stride, a.cols, c, out);
   }
 }
 
@@ -203,8 +226,8 @@ void arg_rows(const ArgReduceArgs& a) {
   const T* x = static_cast<const T*>(a.x);
   T* values = static_cast<T*>(a.values);
   for (int64_t i = 0; i < a.rows; ++i, x += a.row_stride) {
-    const T best = a.cols <= kBlock ? block<T, Op<T>>(x, a.cols, Vec<T>::zero())
-                                    : long_row<T, Op<T>>(x, a.cols, Vec<T>::zero());
+    const T best =
+        a.cols <= kBlock ? block<T, Op<T>>(x, a.cols, Vec<T>::zero()) : long_row<T, Op<T>>(x, a.cols, Vec<T>::zero());
     const Vec<T> wanted(best);
     const bool nan = best != best;
     int64_t j = 0;

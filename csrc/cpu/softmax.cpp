@@ -1,6 +1,6 @@
 // Softmax and log-softmax, forward and backward. A row goes from memory to a core's cache once: largest value,
-// exponentials and their sum, scaling. The machine's max may lose a NaN, the sum of exponentials does not: a row with a NaN,
-// with +inf, or of -inf alone is NaN throughout, as in torch.
+// exponentials and their sum, scaling. The machine's max may lose a NaN, the sum of exponentials does not: a row with a
+// NaN, with +inf, or of -inf alone is NaN throughout, as in torch.
 #include "cpu/rows.h"
 #include "cpu/vecmath.h"
 #include "kernels.h"
@@ -131,40 +131,73 @@ void rows(const SoftmaxArgs& a) {
   }
 }
 
-// A strip of columns, one vector wide, from top to bottom.
+// Columns begin .. end, at most kWidth of them: row after row, each column's largest value and sum in a small array.
+constexpr int kWidth = 512;
+
+// f(vector index j, count) over [0, width).
+template <class T, class F>
+FASTNN_INLINE void across(int width, const F& f) {
+  constexpr int L = Vec<T>::size;
+  int j = 0;
+  for (; j + L <= width; j += L) f(j, Int<L>());
+  if (j < width) f(j, width - j);
+}
+template <class T>
+FASTNN_INLINE Vec<T> get(const T* p, int n) {
+  return Vec<T>::load(p, n);
+}
+template <class T>
+FASTNN_INLINE Vec<T> get(const T* p, Int<Vec<T>::size>) {
+  return Vec<T>::load(p);
+}
+template <class T>
+FASTNN_INLINE void put(T* p, Vec<T> v, int n) {
+  v.store(p, n);
+}
+template <class T>
+FASTNN_INLINE void put(T* p, Vec<T> v, Int<Vec<T>::size>) {
+  v.store(p);
+}
+
 template <class T>
 void columns(const SoftmaxArgs& a) {
-  constexpr int L = Vec<T>::size;
+  alignas(64) T m[kWidth + 16], s[kWidth + 16];
+  const int width = static_cast<int>(a.end - a.begin);
   const int64_t n = a.n, stride = a.inner;
-  for (int64_t j = a.begin; j < a.end; j += L) {
-    const T *x = static_cast<const T*>(a.a) + j, *y = static_cast<const T*>(a.b) + j;
-    T* out = static_cast<T*>(a.out) + j;
-    const int w = static_cast<int>(a.end - j < L ? a.end - j : L);
-    const auto at = [&](const T* p, int64_t i) { return Vec<T>::load(p + i * stride, w); };
-    Vec<T> s = Vec<T>::zero();
-    if (a.op == Softmax::Forward || a.op == Softmax::LogForward) {
-      Vec<T> m = lowest<T>();
-      for (int64_t i = 0; i < n; ++i) m = max(m, at(x, i));
-      const bool log = a.op == Softmax::LogForward;
-      for (int64_t i = 0; i < n; ++i) {
-        const Vec<T> e = vexp_nonpositive(at(x, i) - m);
-        s += e;
-        if (!log) e.store(out + i * stride, w);
-      }
-      if (log) {
-        const Vec<T> l = log_of(s);
-        for (int64_t i = 0; i < n; ++i) ((at(x, i) - m) - l).store(out + i * stride, w);
-      } else {
-        const Vec<T> scale = vset<T>(1) / s;
-        for (int64_t i = 0; i < n; ++i) (at(out, i) * scale).store(out + i * stride, w);
-      }
-    } else if (a.op == Softmax::Backward) {
-      for (int64_t i = 0; i < n; ++i) s = fma(at(x, i), at(y, i), s);
-      for (int64_t i = 0; i < n; ++i) (at(y, i) * (at(x, i) - s)).store(out + i * stride, w);
+  const T *x = static_cast<const T*>(a.a) + a.begin, *y = static_cast<const T*>(a.b) + a.begin;
+  T* out = static_cast<T*>(a.out) + a.begin;
+  const bool forward = a.op == Softmax::Forward || a.op == Softmax::LogForward;
+  for (int j = 0; j < width; ++j) {
+    m[j] = -__builtin_inf();
+    s[j] = 0;
+  }
+  // f(row offset, j, count)
+  const auto down = [&](const auto& f) {
+    for (int64_t i = 0; i < n; ++i) across<T>(width, [&](int j, auto w) { f(i * stride + j, j, w); });
+  };
+  if (forward) {
+    down([&](int64_t at, int j, auto w) { put(m + j, max(get(m + j, w), get(x + at, w)), w); });
+    const bool log = a.op == Softmax::LogForward;
+    down([&](int64_t at, int j, auto w) {
+      const Vec<T> e = vexp_nonpositive(get(x + at, w) - get(m + j, w));
+      put(s + j, get(s + j, w) + e, w);
+      if (!log) put(out + at, e, w);
+    });
+    if (log) {
+      across<T>(width, [&](int j, auto w) { put(s + j, log_of(get(s + j, w)), w); });
+      down([&](int64_t at, int j, auto w) { put(out + at, (get(x + at, w) - get(m + j, w)) - get(s + j, w), w); });
     } else {
-      for (int64_t i = 0; i < n; ++i) s += at(x, i);
-      for (int64_t i = 0; i < n; ++i) (at(x, i) - vexp_nonpositive(at(y, i)) * s).store(out + i * stride, w);
+      across<T>(width, [&](int j, auto w) { put(s + j, vset<T>(1) / get(s + j, w), w); });
+      down([&](int64_t at, int j, auto w) { put(out + at, get(out + at, w) * get(s + j, w), w); });
     }
+  } else if (a.op == Softmax::Backward) {
+    down([&](int64_t at, int j, auto w) { put(s + j, fma(get(x + at, w), get(y + at, w), get(s + j, w)), w); });
+    down([&](int64_t at, int j, auto w) { put(out + at, get(y + at, w) * (get(x + at, w) - get(s + j, w)), w); });
+  } else {
+    down([&](int64_t at, int j, auto w) { put(s + j, get(s + j, w) + get(x + at, w), w); });
+    down([&](int64_t at, int j, auto w) {
+      put(out + at, get(x + at, w) - vexp_nonpositive(get(y + at, w)) * get(s + j, w), w);
+    });
   }
 }
 

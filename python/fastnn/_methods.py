@@ -127,6 +127,8 @@ for _dunder, _op in {
     "iand": ops.bitwise_and_,
     "ior": ops.bitwise_or_,
     "ixor": ops.bitwise_xor_,
+    "ilshift": ops.bitwise_left_shift_,
+    "irshift": ops.bitwise_right_shift_,
 }.items():
     setattr(Tensor, f"__{_dunder}__", _op)
 
@@ -171,7 +173,13 @@ def _new(self, *size):
     return ops.empty(*(size or (0,)), dtype=self.dtype)
 
 
+def _no_deletion(self, key):
+    raise TypeError("Tensor does not support deleting items")
+
+
 Tensor.__iter__ = _iter
+Tensor.__delitem__ = _no_deletion
+Tensor.__reversed__ = lambda self: ops.flip(self, 0) if self._a.ndim else self
 Tensor.__contains__ = _contains
 Tensor.apply_ = _apply_
 Tensor.new = _new

@@ -43,6 +43,7 @@ class GradMode(threading.local):
 
 
 grad_mode = GradMode()
+inference_depth = 0  # inference modes entered in any thread: while it is 0, wrap need not look at grad_mode
 
 
 class Version:
@@ -53,6 +54,12 @@ class Version:
     def __init__(self):
         self.n = 0
         self.views = None  # weak references to the views whose history follows the base's
+
+
+class InferenceVersion(Version):
+    """Marks what was made under inference_mode: it may not enter a graph later."""
+
+    __slots__ = ()
 
 
 class _Const:
@@ -72,9 +79,8 @@ class Node:
     __slots__ = ("rule", "next", "saved", "keep", "vers", "seq", "g", "hooks", "mark", "meta", "__weakref__")
     leaf = False
 
-    @property
-    def name(self):
-        return self.rule.__name__
+    def name(self) -> str:
+        return backward_name(self)
 
     def __repr__(self):
         return f"<{backward_name(self)} object>"
@@ -87,7 +93,7 @@ class Node:
 class Leaf(Node):
     """Adds what arrives to the tensor's .grad. Refers to the tensor weakly: no cycle."""
 
-    __slots__ = ("ref",)
+    __slots__ = ("ref",)  # meta: the hooks to call after the gradient was added
     leaf = True
 
     def __init__(self, tensor):
@@ -98,7 +104,9 @@ class Leaf(Node):
         self.seq = next(_count)
         self.ref = weakref.ref(tensor)
 
-    name = "AccumulateGrad"
+    @property
+    def variable(self):
+        return self.ref()
 
 
 class Part(Node):
@@ -114,6 +122,8 @@ def backward_name(node) -> str:
     if isinstance(node, Part):
         node = node.next[0]
     name = node.rule.__name__
+    if not name.endswith("_rule"):  # a user's Function
+        return name + "Backward"
     return "".join(w[:1].upper() + w[1:] for w in name.removesuffix("_rule").split("_")) + "Backward0"
 
 
@@ -139,9 +149,14 @@ def record(out, rule, inputs, saved, keep):
 
 
 def version_of(kept) -> int:
-    if kept.__class__ is Version:
-        return kept.n
-    return 0 if kept._ver is None else kept._ver.n
+    version = kept if isinstance(kept, Version) else kept._ver
+    if version.__class__ is InferenceVersion:
+        raise RuntimeError(
+            "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+            "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it "
+            "in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
+        )
+    return 0 if version is None else version.n
 
 
 def own_version(out) -> Version:
@@ -201,7 +216,7 @@ def run(k, roots, grads, *, retain_graph=False, create_graph=False, wanted=None,
     wanted: None adds to the leaves' .grad; else a list of nodes whose gradients are returned (None where none arrives)
     and nothing is added anywhere. wrap(array, node) makes a Tensor (create_graph)."""
     with _engine:
-        order = _reachable(roots, next(_marks))
+        order = reached = _reachable(roots, next(_marks))
         capture = None
         if wanted is not None:
             capture = {n: None for n in wanted}
@@ -211,9 +226,12 @@ def run(k, roots, grads, *, retain_graph=False, create_graph=False, wanted=None,
                 node.g = g if node.g is None else k.add(node.g, g)
             _push(k, order, retain_graph, create_graph, capture, wrap)
         except BaseException:
-            for node in order:
+            for node in reached:
                 node.g = None
             raise
+        if capture is not None:  # nodes off the way were fed, but did not run
+            for node in reached:
+                node.g = None
     return None if capture is None else [capture[n] for n in wanted]
 
 
@@ -267,7 +285,7 @@ def _push(k, order, retain_graph, create_graph, capture, wrap):
             saved = _as_tensors(node, wrap)
         grads = node.rule(k, g, saved, node.next)
         g = None
-        if not retain_graph:
+        if not retain_graph and node.keep:  # what saved no tensor may run again, as in torch
             node.saved = _FREED
             node.keep = ()
             node.vers = None
@@ -316,6 +334,10 @@ def _run_hooks(node, g, create_graph, wrap):
         t = g if create_graph else wrap(g, None)
         r = hook(t)
         if r is not None:
+            if not hasattr(r, "_a"):
+                raise TypeError(f"a hook must return a Tensor or None, but got {type(r).__name__}")
+            if r._a.shape != t._a.shape:
+                raise RuntimeError(f"hook has changed the size of value: {list(r._a.shape)}, expected {list(t._a.shape)}")
             g = r if create_graph else r._a
     return g
 
@@ -328,14 +350,16 @@ def _accumulate(leaf, g, create_graph):
     old = t._grad
     if create_graph:
         t._grad = g if old is None else old + g
-        return
-    if old is None:
+    elif old is None:
         # References to an array that only the pass holds: the caller's `g`, ours, and getrefcount's argument.
         base = g.base
         mine = _refs(g) <= 3 and (base is None or base.__class__.__name__ in _OWNERS) and g.flags.c_contiguous
         t._grad = t._wrap_grad(g if mine else g.copy())
     else:
         old._accumulate(g)
+    if leaf.meta is not None:
+        for hook in list(leaf.meta.values()):
+            hook(t)
 
 
 _OWNERS = {"PyCapsule", "Block"}  # what owns a block of the caching allocator

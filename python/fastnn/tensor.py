@@ -8,7 +8,7 @@ import weakref
 
 from . import _tape, backend
 from . import dtypes as dt
-from ._tape import Leaf, Version, grad_mode
+from ._tape import InferenceVersion, Leaf, Version, grad_mode
 from .backend import xp
 
 _new = object.__new__
@@ -100,6 +100,8 @@ def wrap(a):
     t = _new(Tensor)
     t._a = a
     t._fn = t._ver = t._grad = t._view = None
+    if _tape.inference_depth and grad_mode.inference:
+        t._ver = InferenceVersion()
     return t
 
 
@@ -239,7 +241,8 @@ class Tensor:
         return False
 
     def is_inference(self) -> bool:
-        return False
+        """Whether it was made under inference_mode."""
+        return self._ver.__class__ is InferenceVersion
 
     def is_set_to(self, tensor) -> bool:
         return xp.address(self._a) == xp.address(tensor._a) and self._a.strides == tensor._a.strides
@@ -258,6 +261,8 @@ class Tensor:
         """Ask for a gradient of this leaf. Raises RuntimeError for a tensor that is not floating point or not a leaf."""
         if requires_grad:
             if self._fn is None:
+                if self.is_inference() and not grad_mode.inference:
+                    raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
                 if self.dtype.category < 2:
                     raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
                 self._fn = Leaf(self)
@@ -327,9 +332,21 @@ class Tensor:
         """Call hook(grad) when this tensor's gradient is complete; what it returns, if not None, replaces it."""
         if self._fn is None:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if not callable(hook):
+            raise TypeError(f"register_hook: hook must be callable, got {type(hook).__name__}")
         hooks = self._hooks()
         handle = RemovableHandle(hooks)
         hooks[handle.id] = hook
+        return handle
+
+    def register_post_accumulate_grad_hook(self, hook):
+        """Call hook(tensor) each time a gradient was added to this leaf's .grad."""
+        if self._fn is None or not self._fn.leaf:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        if self._fn.meta is None:
+            self._fn.meta = {}
+        handle = RemovableHandle(self._fn.meta)
+        self._fn.meta[handle.id] = hook
         return handle
 
     def _hooks(self) -> dict:
@@ -339,6 +356,8 @@ class Tensor:
 
     @property
     def _version(self) -> int:
+        if self.is_inference():
+            raise RuntimeError("Inference tensors do not track version counter.")
         return 0 if self._ver is None else self._ver.n
 
     def _bump(self) -> None:
@@ -387,6 +406,8 @@ class Tensor:
     def data(self, value):
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self._fn is not None and value.dtype.category < 2:
+            raise RuntimeError(f"data set to a tensor that requires gradients must be floating point or complex dtype, not {value.dtype}")
         self._a = value._a
         self._ver = None
 
@@ -409,13 +430,18 @@ class Tensor:
         return bool(self._a.item())
 
     def __float__(self):
-        return float(self.item())
+        return float(self._one())
 
     def __int__(self):
-        return int(self.item())
+        return int(self._one())
 
     def __complex__(self):
-        return complex(self.item())
+        return complex(self._one())
+
+    def _one(self):
+        if self._a.size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self._a.item()
 
     def __index__(self):
         if self._a.size != 1 or self._a.dtype.kind not in "iub":
@@ -495,8 +521,6 @@ class Tensor:
         return a.copy() if copy else a
 
     def __array_wrap__(self, array, context=None, return_scalar=False):
-        if array.dtype.kind == "b" and context is None:
-            return wrap(xp.asarray(array))
         return wrap(xp.asarray(array))
 
     def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
@@ -521,13 +545,11 @@ class RemovableHandle:
     _ids = iter(range(1 << 62))
 
     def __init__(self, hooks: dict):
-        self._ref = weakref.ref(hooks) if not isinstance(hooks, dict) else (lambda: hooks)
+        self._registered = hooks
         self.id = next(RemovableHandle._ids)
 
     def remove(self) -> None:
-        hooks = self._ref()
-        if hooks is not None:
-            hooks.pop(self.id, None)
+        self._registered.pop(self.id, None)
 
     def __enter__(self):
         return self

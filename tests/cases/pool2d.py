@@ -141,21 +141,15 @@ def _cases(name, shape, k, s, p, d, ceil_mode, values):
         _, idx, flat = _max(_input(rng, np.float64, shape, values), *geometry, ceil_mode)
         return rng.standard_normal(idx.shape).astype(dtype), idx
 
-    yield Case(
-        "max_pool2d", name, lambda rng, t: (_input(rng, t, shape, values), *geometry, ceil_mode), _max_forward
-    )
-    yield Case(
-        "max_pool2d_backward", name, lambda rng, t: (*taken(rng, t), shape, *geometry), _max_backward
-    )
+    yield Case("max_pool2d", name, lambda rng, t: (_input(rng, t, shape, values), *geometry, ceil_mode), _max_forward)
+    yield Case("max_pool2d_backward", name, lambda rng, t: (*taken(rng, t), shape, *geometry), _max_backward)
     yield Case("max_pool2d_indices", name, lambda rng, t: (taken(rng, t)[1], shape, *geometry), _flat)
     if d != (1, 1) or values:
         return
     for variant, include_pad, override in (("", True, None), ("_exclude_pad", False, None), ("_by_3", True, 3)):
         tail = (k, s, p, ceil_mode, include_pad, override)
         out = tuple(_out(shape[2 + a], k[a], s[a], p[a], 1, ceil_mode) for a in (0, 1))
-        yield Case(
-            "avg_pool2d", name + variant, lambda rng, t, tail=tail: (_input(rng, t, shape, ""), *tail), _average
-        )
+        yield Case("avg_pool2d", name + variant, lambda rng, t, tail=tail: (_input(rng, t, shape, ""), *tail), _average)
         yield Case(
             "avg_pool2d_backward",
             name + variant,

@@ -119,6 +119,8 @@ def grad(
         given = (None,) * len(outputs) if grad_outputs is None else _sequence(grad_outputs)
         roots, starts = _initial(outputs, given, create_graph, "grad")
         k = ops if create_graph else outputs[0]._k
+    if not inputs:
+        raise RuntimeError("grad requires non-empty inputs.")
     wanted = []
     for t in inputs:
         if not isinstance(t, Tensor):

@@ -216,11 +216,12 @@ def _record(cls, ctx, args, nodes, results):
     if not made:
         return outputs
     saved = ((tuple(kept), tuple(a._a.shape if isinstance(a, Tensor) else None for a in args)),)
+    guard = (None,) if any(k is not None for k in kept) else ()  # nothing saved: it may run twice
     if single:
-        record(made[0], rule, nodes, saved, ())
+        record(made[0], rule, nodes, saved, guard)
         main = made[0]._fn
     else:
-        record_many(tuple(made), rule, nodes, saved, ())
+        record_many(tuple(made), rule, nodes, saved, guard)
         main = made[0]._fn.next[0]
     for k in kept:
         for j, i in enumerate(positions):

@@ -3,6 +3,7 @@
 import functools
 import inspect
 
+from .. import _tape
 from .._tape import grad_mode
 
 
@@ -109,10 +110,12 @@ class inference_mode(_Mode):
     def __enter__(self):
         self._before.append((grad_mode.enabled, grad_mode.inference))
         grad_mode.inference = bool(self._mode)
+        _tape.inference_depth += 1
         if self._mode:
             grad_mode.enabled = False
 
     def __exit__(self, *exc):
+        _tape.inference_depth -= 1
         grad_mode.enabled, grad_mode.inference = self._before.pop()
 
 

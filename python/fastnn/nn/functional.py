@@ -16,3 +16,13 @@ dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout
 batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize embedding one_hot
 """.split()
 globals().update({_name: getattr(_ops, _name) for _name in __all__})
+
+
+def softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """fastnn.softmax; dim may be left out, which torch still allows here, with a warning."""
+    return _ops.softmax(input, dim, dtype, _stacklevel=_stacklevel)
+
+
+def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """fastnn.log_softmax; dim may be left out, which torch still allows here, with a warning."""
+    return _ops.log_softmax(input, dim, dtype, _stacklevel=_stacklevel)

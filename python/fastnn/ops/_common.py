@@ -3,11 +3,12 @@
 import weakref
 
 from .. import dtypes as dt
-from .._tape import CONST, Node, Version, grad_mode, record
+from .._tape import CONST, InferenceVersion, Node, Version, backward_name, grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, shared_version, wrap
 
 _ndarray = xp.ndarray
+ONE_OF_MANY = "one of many"  # meta of a view made by an op that returns several (split, unbind)
 FLOATS = frozenset((xp.dtype("float32"), xp.dtype("float64")))
 
 
@@ -46,6 +47,8 @@ def _converted(t, x, d):
     if t is None:
         if d.category == 1 or d.category == 0:
             return CONST, xp.asarray(x).astype(d.np)
+        if d.bits == 16:  # ml_dtypes' bfloat16 does not take numbers as weak
+            return CONST, xp.asarray(float(x)).astype(d.np)
         return CONST, x if d.category == 3 else float(x)
     if x.dtype == d.np:
         return t, x
@@ -144,14 +147,36 @@ def can_cast(source, target) -> bool:
 # ---------------------------------------------------------------- in place
 
 
-def check_writable(t, values_fn=None):
-    """Raise where torch forbids an in-place change of `t`."""
+def check_writable(t, region=None):
+    """Raise where torch forbids an in-place change of `t` (of a part of its array, `region`)."""
     a = t._a
-    if grad_mode.enabled and t._fn is not None:
-        if t._fn.leaf:
-            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-        if t._view is not None and t._view._fn is not None and t._view._fn.leaf:
-            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    fn = t._fn
+    if grad_mode.enabled:
+        root = t._view
+        if fn is not None:
+            if fn.leaf:
+                raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+            if fn.meta == ONE_OF_MANY:
+                raise RuntimeError(
+                    f"Output 0 of {backward_name(fn)} is a view and is being modified inplace. This view is the output of a "
+                    f"function that returns multiple views. Such functions do not allow the output views to be modified "
+                    f"inplace. You should replace the inplace operation by an out-of-place one."
+                )
+        if root is not None and root._fn is not None:
+            if root._fn.leaf:
+                raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+            if fn is None:
+                raise RuntimeError(
+                    "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that "
+                    "this use case is ambiguous and error-prone, it is forbidden. Create the view with grad mode enabled."
+                )
+    if t._ver.__class__ is InferenceVersion and not grad_mode.inference:
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
+            "tensor before doing inplace update."
+        )
+    if region is not None:
+        a = region
     if a.ndim and 0 in a.strides and xp.has_internal_overlap(a):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
@@ -159,6 +184,21 @@ def check_writable(t, values_fn=None):
         )
     if not a.flags.writeable:
         raise RuntimeError("the tensor's memory is read-only (it came from a read-only array); clone() it first")
+
+
+def check_overlap(t, other):
+    """Raise where `other` names some of t's memory, but not all of it alike."""
+    a, b = t._a, other._a
+    if (
+        other is not t
+        and xp.may_share_memory(a, b)
+        and not (xp.address(a) == xp.address(b) and a.shape == b.shape and a.strides == b.strides)
+        and xp.shares_memory(a, b)
+    ):
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
+            "location. Please clone() the tensor before performing the operation."
+        )
 
 
 def check_result_cast(t, d):
@@ -196,6 +236,9 @@ def snapshot(t):
 def in_place(t, op, *args, needs_copy=True):
     """t <- op(t, *args): computed apart, then stored."""
     check_writable(t)
+    for v in args:
+        if isinstance(v, Tensor) and v._ver is not None and v._ver is t._ver:
+            check_overlap(t, v)
     if grad_mode.enabled and (t._fn is not None or any(isinstance(v, Tensor) and v._fn is not None for v in args)):
         source = snapshot(t) if needs_copy else alias(t)
         args = tuple(source if v is t else v for v in args)

@@ -232,6 +232,16 @@ def _has_tensor(data):
     return isinstance(data, Tensor) or (isinstance(data, (list, tuple)) and any(_has_tensor(v) for v in data))
 
 
+def _promoted(data, d):
+    """The dtype that all Tensors in nested sequences promote to."""
+    for v in data:
+        if isinstance(v, Tensor):
+            d = v.dtype if d is None else dt.promote_types(d, v.dtype)
+        elif isinstance(v, (list, tuple)):
+            d = _promoted(v, d)
+    return d
+
+
 def _array(data, dtype, function):
     """A fresh array of `data`, in torch's inferred dtype where none is given."""
     if isinstance(data, Tensor):
@@ -247,6 +257,8 @@ def _array(data, dtype, function):
     elif inferred is None and isinstance(first, (xp.ndarray, xp.generic)):
         inferred = dt.from_np(first.dtype)
     if isinstance(data, (list, tuple)) and _has_tensor(data):
+        if inferred is None or dtype is None:
+            inferred = _promoted(data, inferred)
         data = _plain(data)
     if isinstance(data, (str, bytes)) or data is None:
         raise TypeError(f"{function}(): can't convert {type(data).__name__} to a tensor; give numbers, sequences or arrays")
@@ -258,7 +270,7 @@ def _array(data, dtype, function):
         raise RuntimeError(f"{function}(): {error}") from None
     if a.dtype.kind not in "biufc" and not (a.dtype.kind == "V" and inferred is not None):
         if a.dtype.kind == "O" and a.size and isinstance(_leaf(data), int):
-            raise RuntimeError(f"{function}(): Overflow when unpacking long: {_leaf(data)} does not fit int64")
+            raise ValueError(f"{function}(): Overflow when unpacking long long: {_leaf(data)} does not fit int64")
         raise TypeError(f"{function}(): new(): invalid data type '{type(_leaf(data)).__name__}'")
     if inferred is None:
         kind = a.dtype.kind
@@ -270,6 +282,8 @@ def _array(data, dtype, function):
                 inferred = dt.complex64 if dt.get_default_dtype() is not dt.float64 else dt.complex128
     if a.dtype.kind == "f" and inferred.category == 1 and not xp.isfinite(a).all():
         raise RuntimeError(f"{function}(): value cannot be converted to type {inferred} without overflow")
+    if a.dtype.name == "uint64" and inferred is dt.int64:
+        raise ValueError(f"{function}(): Overflow when unpacking long long: a value does not fit int64")
     a = a.astype(inferred.np)
     return a if a.flags.c_contiguous else xp.contiguous_copy(a)
 
@@ -327,6 +341,8 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
 
 def from_dlpack(ext_tensor):
     """A Tensor over the memory of another library's CPU array that speaks DLPack."""
+    if not hasattr(ext_tensor, "__dlpack__"):
+        raise RuntimeError(f"from_dlpack: expected an object with __dlpack__, got {type(ext_tensor).__name__}")
     if isinstance(ext_tensor, Tensor):
         t = wrap(ext_tensor._a)
         t._ver = shared_version(ext_tensor)
@@ -345,6 +361,10 @@ def fill_(self, value):
     """Every element set to value."""
     from .index import setitem
 
+    if isinstance(value, Tensor) and value._a.ndim:
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value._a.ndim} dimensions."
+        )
     setitem(self, Ellipsis, value)
     return self
 

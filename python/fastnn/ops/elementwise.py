@@ -6,7 +6,7 @@ Operands broadcast, and promote by torch's table. Rules sum a gradient down to i
 from .. import dtypes as dt
 from .._tape import CONST, grad_mode, record
 from ..tensor import Tensor, wrap
-from ._common import broadcast_error, check_writable, in_place, operands, write_out
+from ._common import broadcast_error, check_overlap, check_writable, in_place, operands, write_out
 
 # ---------------------------------------------------------------- add, sub, mul, div: the hot four, written out
 
@@ -46,6 +46,11 @@ def sub(input, other, *, alpha=1, out=None):
         a, b = input, other
     else:
         a, b, x, y = operands(input, other, "sub")
+        if any(isinstance(v, Tensor) and v._a.dtype.kind == "b" for v in (input, other)):
+            raise RuntimeError(
+                "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
+                "use the `~` or `logical_not()` operator instead."
+            )
     if x.__class__ is not float and x.dtype.kind == "b":
         raise RuntimeError(
             "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
@@ -336,7 +341,8 @@ def atan2(input, other, *, out=None):
 
 def atan2_rule(k, dy, saved, needs):
     x, y = saved
-    scale = k.div(dy, k.add(k.mul(x, x), k.mul(y, y)))
+    square = k.add(k.mul(x, x), k.mul(y, y))
+    scale = k.where(k.eq(square, 0.0), 0.0, k.div(dy, square))  # torch's convention at the origin
     return (
         None if needs[0] is None else k.sum_to(k.mul(scale, y), _shape(x)),
         None if needs[1] is None else k.sum_to(k.neg(k.mul(scale, x)), _shape(y)),
@@ -362,7 +368,7 @@ def where(condition, input=None, other=None, *, out=None):
     except ValueError:
         raise broadcast_error(x, y) from None
     if (a._fn is not None or b._fn is not None) and grad_mode.enabled:
-        record(r, where_rule, (a._fn, b._fn), (c, _shape(x), _shape(y)), ())
+        record(r, where_rule, (a._fn, b._fn), (c, _shape(x), _shape(y)), (None, None, None))
     return r if out is None else write_out(out, r)
 
 
@@ -459,7 +465,12 @@ def _in_place(name, op, needs_copy):
         if (self._fn is None or not grad_mode.enabled) and not keywords and _plain(self, other):
             check_writable(self)
             a = self._a
-            y = other._a if isinstance(other, Tensor) else float(other)
+            if isinstance(other, Tensor):
+                if other._ver is not None and other._ver is self._ver:
+                    check_overlap(self, other)
+                y = other._a
+            else:
+                y = float(other)
             try:
                 getattr(Tensor._k, name)(a, y, a)
             except ValueError:
@@ -505,6 +516,8 @@ addcmul_, addcdiv_ = _in_place_slow("addcmul", addcmul), _in_place_slow("addcdiv
 lerp_ = _in_place_slow("lerp", lerp)
 bitwise_and_, bitwise_or_ = _in_place_slow("bitwise_and", bitwise_and), _in_place_slow("bitwise_or", bitwise_or)
 bitwise_xor_ = _in_place_slow("bitwise_xor", bitwise_xor)
+bitwise_left_shift_ = _in_place_slow("bitwise_left_shift", bitwise_left_shift)
+bitwise_right_shift_ = _in_place_slow("bitwise_right_shift", bitwise_right_shift)
 logical_and_, logical_or_ = _in_place_slow("logical_and", logical_and), _in_place_slow("logical_or", logical_or)
 
 
@@ -515,6 +528,7 @@ def copy_(self, src, non_blocking=False):
     if src is self:
         return self
     check_writable(self)
+    check_overlap(self, src)
     a, s = self._a, src._a
     try:
         a[...] = s

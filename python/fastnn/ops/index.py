@@ -5,7 +5,7 @@ import operator
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
-from ._common import check_result_cast, check_writable, in_place, rebase, view_of
+from ._common import check_overlap, check_result_cast, check_writable, in_place, rebase, view_of
 
 _BASIC = (int, slice, type(None), type(Ellipsis))
 
@@ -43,7 +43,7 @@ def _part(i, function="index"):
         return a, False
     if hasattr(i, "__index__"):
         return operator.index(i), True
-    raise IndexError(
+    raise (TypeError if isinstance(i, str) else IndexError)(
         f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
         f"{type(i).__name__})"
     )
@@ -170,13 +170,13 @@ def setitem(self, index, value):
     """self[index] = value, differentiable with respect to both."""
     x = self._a
     key, basic = _key(index, x.ndim)
-    check_writable(self)
+    check_writable(self, _read(x, key) if basic else None)
     if isinstance(value, Tensor):
         v, fv = value._a, value._fn
         check_result_cast(self, v.dtype) if v.dtype.kind == "c" else None
     else:
         v, fv = value, None
-        if isinstance(v, (list, tuple)):
+        if not isinstance(v, (bool, int, float, complex, xp.generic, xp.ndarray)):
             raise TypeError(f"can't assign a {type(v).__name__} to a torch.{self.dtype.short}Tensor")
     try:
         if isinstance(v, xp.ndarray) and v.ndim:
@@ -185,7 +185,9 @@ def setitem(self, index, value):
                 lead = v.ndim - len(target)
                 if all(s == 1 for s in v.shape[:lead]):
                     v = v.reshape(v.shape[lead:])
-            if isinstance(value, Tensor) and xp.may_share_memory(v, x):
+            if isinstance(value, Tensor) and value._ver is not None and value._ver is self._ver:
+                if basic:
+                    check_overlap(wrap(x[key]), value)
                 v = v.copy()
         x[key] = v
     except IndexError as error:
@@ -239,7 +241,7 @@ def _index_array(index, function, n=None):
         raise RuntimeError(f"{function}(): Expected dtype int32/int64 for index, got {index.dtype}")
     if n is not None and a.size and (int(a.min()) < 0 or int(a.max()) >= n):
         bad = int(a.min()) if int(a.min()) < 0 else int(a.max())
-        raise IndexError(f"{function}(): index {bad} is out of bounds for dimension with size {n}")
+        raise (IndexError if function == "index_select" else RuntimeError)(f"{function}(): index {bad} is out of bounds for dimension with size {n}")
     return a
 
 
@@ -415,7 +417,8 @@ def take(input, index):
     """The elements at flat positions."""
     from .shape import reshape
 
-    return getitem(reshape(input, -1), wrap(_index_array(index, "take", input._a.size)))
+    _index_array(index, "take")
+    return getitem(reshape(input, -1), index)
 
 
 def take_along_dim(input, indices, dim=None):

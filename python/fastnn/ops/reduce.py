@@ -302,7 +302,8 @@ def _extreme(name):
 def extreme_rule(k, dy, saved, needs):
     x, y, dims, keepdim = saved
     kept = kept_shape(x.shape, dims)
-    at = k.cast(k.eq(x, k.reshape(y, kept)), x.dtype)
+    y = k.reshape(y, kept)
+    at = k.cast(k.logical_or(k.eq(x, y), k.logical_and(k.isnan(x), k.isnan(y))), x.dtype)
     return (k.mul(at, k.div(k.reshape(dy, kept), k.sum(at, dims, True))),)
 
 
@@ -452,11 +453,9 @@ def logsumexp(input, dim, keepdim=False, *, out=None):
 
 
 def logsumexp_rule(k, dy, saved, needs):
-    """dy·e^(x - y); the difference of two infinities is taken as 0."""
+    """dy·e^(x - y); NaN where the difference is of two infinities, as torch's."""
     x, y, dims, keepdim = saved
     kept = kept_shape(x.shape, dims)
-    y = k.reshape(y, kept)
-    y = k.where(k.isinf(y), 0.0, y)
-    return (k.mul(k.reshape(dy, kept), k.exp(k.sub(x, y))),)
+    return (k.mul(k.reshape(dy, kept), k.exp(k.sub(x, k.reshape(y, kept)))),)
 
 

@@ -3,7 +3,7 @@
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Size, Tensor, check_dim, wrap
-from ._common import view_of
+from ._common import ONE_OF_MANY, view_of
 
 
 def _ints(args, function):
@@ -197,11 +197,12 @@ def t(input):
     """The transpose of a matrix; a vector is itself."""
     if input._a.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._a.ndim}D")
-    return transpose(input, 0, 1) if input._a.ndim == 2 else view_of_same(input)
+    x = input._a
+    return _view(input, x.T if x.ndim == 2 else x.view(), t_rule)
 
 
-def view_of_same(input):
-    return _view(input, input._a.view(), view_rule, input._a.shape)
+def t_rule(k, dy, saved, needs):
+    return (k.t(dy),)
 
 
 def numpy_T(input):
@@ -331,9 +332,11 @@ def cat(tensors, dim=0, *, out=None):
     from . import _common
     from .cast import cast
 
+    if isinstance(tensors, Tensor):
+        raise TypeError("cat(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
     tensors = list(tensors)
     if not tensors:
-        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     for i, v in enumerate(tensors):
         if not isinstance(v, Tensor):
             raise TypeError(f"cat(): expected Tensor as element {i} in argument 0, but got {type(v).__name__}")
@@ -377,6 +380,9 @@ concat = concatenate = cat
 
 def stack(tensors, dim=0, *, out=None):
     """The tensors along a new dimension."""
+    from . import _common
+    from .cast import cast
+
     tensors = list(tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
@@ -386,7 +392,19 @@ def stack(tensors, dim=0, *, out=None):
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(v._a.shape)} at entry {i}"
             )
-    return cat([unsqueeze(v, dim) for v in tensors], check_dim(dim, len(first) + 1), out=out)
+    i = check_dim(dim, len(first) + 1)
+    if any(v._a.dtype is not tensors[0]._a.dtype for v in tensors):
+        d = _common.result_dtype(*tensors, function="stack")
+        tensors = [cast(v, d) for v in tensors]
+    r = wrap(Tensor._k.stack([v._a for v in tensors], i))
+    if grad_mode.enabled and any(v._fn is not None for v in tensors):
+        record(r, stack_rule, tuple(v._fn for v in tensors), (i,), ())
+    return r if out is None else _common.write_out(out, r)
+
+
+def stack_rule(k, dy, saved, needs):
+    lead = (slice(None),) * saved[0]
+    return tuple(None if n is None else dy[lead + (i,)] for i, n in enumerate(needs))
 
 
 def _at_least(v, n):
@@ -476,7 +494,15 @@ def split(tensor, split_size_or_sections, dim=0):
     for s in sizes:
         out.append(_slice(tensor, i, start, start + s))
         start += s
-    return tuple(out)
+    return _of_many(out)
+
+
+def _of_many(views):
+    """Views of an op that returns several may not be written to under autograd (torch's rule)."""
+    for v in views:
+        if v._fn is not None and not v._fn.leaf:
+            v._fn.meta = ONE_OF_MANY
+    return tuple(views)
 
 
 def chunk(input, chunks, dim=0):
@@ -507,7 +533,7 @@ def unbind(input, dim=0):
     i = check_dim(dim, input._a.ndim)
     if input._a.ndim == 0:
         raise RuntimeError("unbind(): input must have at least one dimension")
-    return tuple(select(input, i, j) for j in range(input._a.shape[i]))
+    return _of_many([select(input, i, j) for j in range(input._a.shape[i])])
 
 
 # ---------------------------------------------------------------- copies

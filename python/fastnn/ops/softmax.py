@@ -28,7 +28,7 @@ def _prepare(input, dim, dtype, function):
     return t, check_dim(dim, t._a.ndim)
 
 
-def softmax(input, dim=None, dtype=None, *, _stacklevel=3):
+def softmax(input, dim, dtype=None, *, _stacklevel=3):
     """e^x / Σ e^x along `dim`."""
     t, dim = _prepare(input, dim, dtype, "softmax")
     r = wrap(Tensor._k.softmax(t._a, dim))
@@ -47,7 +47,7 @@ def softmax_backward(dy, y, dim):
     return sub(g, mul(y, sum(g, dim, True)))
 
 
-def log_softmax(input, dim=None, dtype=None, *, _stacklevel=3):
+def log_softmax(input, dim, dtype=None, *, _stacklevel=3):
     """x - ln Σ e^x along `dim`."""
     t, dim = _prepare(input, dim, dtype, "log_softmax")
     r = wrap(Tensor._k.log_softmax(t._a, dim))

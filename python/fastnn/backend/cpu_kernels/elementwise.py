@@ -1,10 +1,9 @@
 """The compiled elementwise kernels, under their twins' names.
 
-They are C functions, without a Python frame between: dtypes, layouts and arguments that they do not cover they pass on to
-the twin themselves. Names that are not here have only a twin.
+They are C functions, without a Python frame between: dtypes, layouts and arguments that they do not cover they pass on
+to the twin themselves. Names that are not here have only a twin.
 """
 
-from fastnn import _cpu
 from fastnn._cpu import (
     abs,
     add,
@@ -65,4 +64,11 @@ from fastnn._cpu import (
     where,
 )
 
-__all__ = [name for name in dir() if hasattr(_cpu, name) and not name.startswith("__")]
+__all__ = [
+    "abs", "add", "axpy_", "ceil", "clamp", "clamp_backward", "div", "elu", "elu_backward", "eq", "erf", "exp",
+    "exp2", "expm1", "floor", "ge", "gelu", "gelu_backward", "gt", "hardtanh", "hardtanh_backward", "isfinite",
+    "isinf", "isnan", "le", "leaky_relu", "leaky_relu_backward", "log", "log1p", "log2", "log10", "lt", "maximum",
+    "minimum", "mul", "ne", "neg", "pow", "reciprocal", "relu", "relu_backward", "round", "rsqrt", "sigmoid",
+    "sigmoid_backward", "sign", "silu", "silu_backward", "softplus", "softplus_backward", "sqrt", "square", "sub",
+    "tanh", "tanh_backward", "trunc", "where",
+]  # fmt: skip

@@ -1,5 +1,5 @@
-"""The compiled softmax and cross-entropy kernels, under their twins' names: C functions that pass on to the twin what they
-do not cover."""
+"""The compiled softmax and cross-entropy kernels, under their twins' names: C functions that pass on to the twin what
+they do not cover."""
 
 from fastnn._cpu import (
     cross_entropy,

@@ -26,6 +26,7 @@ __all__ = [
     "scatter_add_zeros",
     "sorting",
     "stack",
+    "t",
     "transpose",
     "unfold_backward",
     "unfold_read",
@@ -55,6 +56,10 @@ def reshape(x, shape):
 
 def transpose(x, dim0, dim1):
     return x.swapaxes(dim0, dim1)
+
+
+def t(x):
+    return x.T
 
 
 def unsqueeze(x, dim):

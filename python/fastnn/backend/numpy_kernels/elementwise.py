@@ -167,9 +167,9 @@ def erfinv(x, out=None):
     """Winitzki's closed form, then Newton steps on erf, or on erfc where x is near 1; +-1 give the infinities."""
     v = x.astype(np.float64)
     a = np.minimum(np.absolute(v), 1)
-    l = np.log1p(-a * a)
-    b = 2 / (math.pi * 0.147) + l / 2
-    r = np.sqrt(np.sqrt(b * b - l / 0.147) - b)
+    log = np.log1p(-a * a)
+    b = 2 / (math.pi * 0.147) + log / 2
+    r = np.sqrt(np.sqrt(b * b - log / 0.147) - b)
     for _ in range(3):
         error = np.where(a < 0.5, erf(r) - a, (1 - a) - erfc(r))
         step = error / (2 / math.sqrt(math.pi) * np.exp(-r * r))
@@ -183,7 +183,7 @@ def erfinv(x, out=None):
 
 
 def relu(x, out=None):
-    r = np.maximum(x, 0, out)  # keeps NaN
+    r = np.maximum(x, 0, out=out)  # keeps NaN
     return r if type(r) is ndarray else np.asarray(r)
 
 
@@ -261,9 +261,9 @@ def softplus_backward(dy, x, beta=1.0, threshold=20.0):
 def clamp(x, lo=None, hi=None, out=None):
     """Bounds are numbers, arrays or None; hi wins over lo, NaN stays NaN."""
     if lo is not None:
-        x = np.maximum(x, lo, out)
+        x = np.maximum(x, lo, out=out)
     if hi is not None:
-        x = np.minimum(x, hi, out)
+        x = np.minimum(x, hi, out=out)
     return _give(x if lo is not None or hi is not None else x.copy(), None)
 
 

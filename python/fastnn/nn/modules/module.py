@@ -27,9 +27,15 @@ _global_forward_pre_hooks = HookTable()
 _global_forward_hooks = HookTable()
 
 
+class _GlobalHandle(RemovableHandle):
+    def remove(self) -> None:
+        super().remove()
+        Module._has_hooks = bool(_global_forward_hooks or _global_forward_pre_hooks)
+
+
 def register_module_forward_pre_hook(hook) -> RemovableHandle:
     """Call `hook(module, args)` before every module's forward. For debugging and profiling."""
-    handle = RemovableHandle(_global_forward_pre_hooks)
+    handle = _GlobalHandle(_global_forward_pre_hooks)
     _global_forward_pre_hooks[handle.id] = hook
     Module._has_hooks = True
     return handle
@@ -37,7 +43,7 @@ def register_module_forward_pre_hook(hook) -> RemovableHandle:
 
 def register_module_forward_hook(hook) -> RemovableHandle:
     """Call `hook(module, args, output)` after every module's forward. For debugging and profiling."""
-    handle = RemovableHandle(_global_forward_hooks)
+    handle = _GlobalHandle(_global_forward_hooks)
     _global_forward_hooks[handle.id] = hook
     Module._has_hooks = True
     return handle
@@ -198,29 +204,18 @@ class Module(_state.StateDictMixin):
 
     def __setattr__(self, name, value):
         slots = self.__dict__
-        kind = (
-            "_parameters"
-            if isinstance(value, Parameter)
-            else "_modules"
-            if isinstance(value, Module)
-            else "_buffers"
-            if isinstance(value, Buffer)
-            else None
-        )
-        if kind is not None:
-            if kind not in slots:
-                what = {"_parameters": "parameters", "_modules": "module", "_buffers": "buffer"}[kind]
-                raise AttributeError(f"cannot assign {what} before Module.__init__() call")
-            if kind == "_parameters":
+        for kind, cls, what in _KINDS:
+            if isinstance(value, cls):
+                if kind not in slots:
+                    raise AttributeError(f"cannot assign {what} before Module.__init__() call")
                 self._forget(name, keep=kind)
-                self.register_parameter(name, value)
-            elif kind == "_modules":
-                self._forget(name, keep=kind)
-                slots[kind][name] = value
-            else:
-                self._forget(name, keep=kind)
-                self.register_buffer(name, value, value.persistent)
-            return
+                if cls is Parameter:
+                    self.register_parameter(name, value)
+                elif cls is Buffer:
+                    self.register_buffer(name, value, value.persistent)
+                else:
+                    slots[kind][name] = value
+                return
         for kind in _REGISTRIES:
             registry = slots.get(kind)
             if registry is not None and name in registry:
@@ -592,3 +587,6 @@ class Module(_state.StateDictMixin):
         if not lines and not children:
             return f"{self._get_name()}()"
         return "\n  ".join([self._get_name() + "(", *lines, *children]) + "\n)"
+
+
+_KINDS = (("_parameters", Parameter, "parameters"), ("_modules", Module, "module"), ("_buffers", Buffer, "buffer"))
