@@ -17,9 +17,10 @@
 //                  void operator()(T* panel, int64_t j0, int cols, int64_t k0, int64_t kc) const; };
 // It is called from several threads at once, for different panels. Or an operand read where it lies: DirectA, DirectB.
 //
-// Store: template <int R, int NV> void tile(Vec<T> (&acc)[R][NV], int64_t i, int64_t j, int cols, bool first, bool last)
-//   gets the products of rows i .. i + R - 1 and columns j .. j + cols - 1 (lane l of acc[r][v] is column j + v * W + l)
-//   over one K block. first / last: it is the first / last K block, so !first adds to what was stored before.
+// Store: template <int R, int NV> void tile(Vec<T> (&acc)[R][NV], int64_t i, int64_t j, int cols, bool first, bool
+// last)
+//   gets the products of rows i .. i + R - 1 and columns j .. j + cols - 1 (lane l of acc[r][v] is column j + v * W +
+//   l) over one K block. first / last: it is the first / last K block, so !first adds to what was stored before.
 //   prefetch(i, j, rows, cols) is called before the products of a tile are computed; it may do nothing.
 //   RowMajorStore below is the usual one: rows of C at stride ldc, bias, activation.
 //
@@ -76,8 +77,8 @@ struct DirectB {
   void operator()(T*, int64_t, int, int64_t, int64_t) const {}
 };
 
-// Tiles of full width are compiled with and without a partial last vector, narrower ones only with it where masked loads
-// and stores are instructions: they cost nothing there, and code is saved.
+// Tiles of full width are compiled with and without a partial last vector, narrower ones only with it where masked
+// loads and stores are instructions: they cost nothing there, and code is saved.
 template <class T>
 constexpr bool prefer_whole(int nv) {
   return nv == GemmTile<T>::kNv || kVecBytes < 32;
@@ -209,18 +210,30 @@ __attribute__((noinline)) void strip(int64_t i0, int64_t i1, int64_t kc, const A
   };
   for (; i + MR <= i1; i += MR, a += as.panel) rows(Int<MR>());
   switch (i1 - i) {
-    case 1: rows(Int<1>()); break;
-    case 2: rows(Int<2>()); break;
-    case 3: rows(Int<3>()); break;
-    case 4: rows(Int<4>()); break;
-    case 5: rows(Int<5>()); break;
-    default: break;
+    case 1:
+      rows(Int<1>());
+      break;
+    case 2:
+      rows(Int<2>());
+      break;
+    case 3:
+      rows(Int<3>());
+      break;
+    case 4:
+      rows(Int<4>());
+      break;
+    case 5:
+      rows(Int<5>());
+      break;
+    default:
+      break;
   }
 }
 
 template <class T, class Store>
-FASTNN_INLINE void strip_any(bool whole, int64_t i0, int64_t i1, int64_t kc, const ASpan<T>& as, const T* b, int64_t bks,
-                             int64_t i_base, int64_t j, int cols, const Store& store, bool first, bool last) {
+FASTNN_INLINE void strip_any(bool whole, int64_t i0, int64_t i1, int64_t kc, const ASpan<T>& as, const T* b,
+                             int64_t bks, int64_t i_base, int64_t j, int cols, const Store& store, bool first,
+                             bool last) {
   constexpr int W = Vec<T>::size;
   auto run = [&](auto nv) __attribute__((always_inline)) {
     constexpr int NV = decltype(nv)::value;
@@ -230,8 +243,10 @@ FASTNN_INLINE void strip_any(bool whole, int64_t i0, int64_t i1, int64_t kc, con
     strip<T, NV, true>(i0, i1, kc, as, b, bks, i_base, j, cols, store, first, last);
   };
   switch ((cols + W - 1) / W) {
-    case 1: return run(Int<1>());
-    case 2: return run(Int<2>());
+    case 1:
+      return run(Int<1>());
+    case 2:
+      return run(Int<2>());
     case 3:
       if constexpr (GemmTile<T>::kNv == 4) return run(Int<3>());
       return;
@@ -330,7 +345,7 @@ void gemm_blocked(int64_t M, int64_t N, int64_t K, const SrcA& src_a, const SrcB
             const int cols = static_cast<int>(min_i(NR, nc - p * NR));
             if constexpr (SrcB::kPacks) {
               strip_any<T>(true, i0, i1, kc, as, packed_b + p * NR * kc, round_up(cols, W), ic, jc + p * NR, cols,
-                                  store, first, last);
+                           store, first, last);
             } else {
               const T* b = src_b.p + pc * src_b.ld + jc + p * NR;
               strip_any<T>(cols % W == 0, i0, i1, kc, as, b, src_b.ld, ic, jc + p * NR, cols, store, first, last);

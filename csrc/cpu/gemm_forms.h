@@ -91,9 +91,8 @@ FASTNN_INLINE int64_t mirror_pitch(const GemmArgs& g) {
 
 template <class T>
 int64_t blocked_workspace(const GemmArgs& g) {
-  return with_sources<T>(g, nullptr, nullptr, [&](const auto& sa, const auto& sb) {
-    return sources_workspace<T>(g, sa, sb);
-  });
+  return with_sources<T>(g, nullptr, nullptr,
+                         [&](const auto& sa, const auto& sb) { return sources_workspace<T>(g, sa, sb); });
 }
 
 template <class T>
@@ -167,8 +166,10 @@ void run_one(const GemmArgs& g, void* workspace) {
                                 g.accumulate);
     case Form::RowStreamSwapped:
       return row_stream_form<T>(1, g.m, g.k, b, 1, g.b_rs, a, g.a_cs, c, 1, nullptr, bias, g.act, g.accumulate);
-    case Form::Mirrored: return blocked_mirrored<T>(g, workspace);
-    case Form::Blocked: return blocked<T>(g, {c, g.ldc, bias, nullptr, g.act, g.accumulate}, workspace);
+    case Form::Mirrored:
+      return blocked_mirrored<T>(g, workspace);
+    case Form::Blocked:
+      return blocked<T>(g, {c, g.ldc, bias, nullptr, g.act, g.accumulate}, workspace);
   }
 }
 

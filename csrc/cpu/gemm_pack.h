@@ -95,8 +95,8 @@ struct PackBRows {
 };
 
 // dst[k * ldd + c] = src[c * lds + k] for k < n, c < cols; 0 for cols <= c < the next multiple of W, all of which is
-// written. W rows of src are read side by side, 16 bytes of each at a time; where their distance would put them into the
-// same few sets of L1, they go through a small buffer, whole lines at a time.
+// written. W rows of src are read side by side, 16 bytes of each at a time; where their distance would put them into
+// the same few sets of L1, they go through a small buffer, whole lines at a time.
 template <class T>
 FASTNN_INLINE void transpose(const T* src, int64_t lds, int64_t n, int cols, T* dst, int64_t ldd) {
   constexpr int W = Vec<T>::size, L = 16 / static_cast<int>(sizeof(T)), kStrip = 256 / static_cast<int>(sizeof(T));
@@ -142,7 +142,8 @@ struct PackARows {
   int64_t ld;
   void operator()(T* panel, int64_t i0, int rows, int64_t k0, int64_t kc) const {
     for (int r = 0; r < rows; r++)
-      __builtin_memcpy(panel + r * row_panel_stride<T>(kc), p + (i0 + r) * ld + k0, static_cast<size_t>(kc) * sizeof(T));
+      __builtin_memcpy(panel + r * row_panel_stride<T>(kc), p + (i0 + r) * ld + k0,
+                       static_cast<size_t>(kc) * sizeof(T));
   }
 };
 

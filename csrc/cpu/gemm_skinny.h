@@ -95,7 +95,8 @@ void dot_product_form(int64_t m, int64_t n, int64_t K, const T* x, int64_t ldx, 
                       int64_t c_is, int64_t c_js, const T* bias, bool bias_rows, GemmAct act, bool accumulate) {
   // Chunks of whole groups of 4 rows of Y, at least 64 KiB of them.
   const int64_t groups = ceil_div(n, 4);
-  const int64_t per = max_i(ceil_div(groups, 64), ceil_div(int64_t(64 * 1024), 4 * max_i(K, 1) * sizeof(T) * max_i(m / 4, 1)));
+  const int64_t per =
+      max_i(ceil_div(groups, 64), ceil_div(int64_t(64 * 1024), 4 * max_i(K, 1) * sizeof(T) * max_i(m / 4, 1)));
   parallel_for(ceil_div(groups, per), [&](int64_t chunk, int) {
     for (int64_t g = chunk * per; g < min_i((chunk + 1) * per, groups); g++) {
       const int64_t j0 = 4 * g;
@@ -111,15 +112,27 @@ void dot_product_form(int64_t m, int64_t n, int64_t K, const T* x, int64_t ldx, 
         const int r = static_cast<int>(left <= kDotRows ? left : left < 2 * kDotRows ? (left + 1) / 2 : kDotRows);
         const T* xi = x + i0 * ldx;
         switch (r) {
-          case 1: dot_tile<T, 1, 4>(K, xi, ldx, rows, ahead, sums); break;
-          case 2: dot_tile<T, 2, 4>(K, xi, ldx, rows, ahead, sums); break;
+          case 1:
+            dot_tile<T, 1, 4>(K, xi, ldx, rows, ahead, sums);
+            break;
+          case 2:
+            dot_tile<T, 2, 4>(K, xi, ldx, rows, ahead, sums);
+            break;
           default:
             if constexpr (kDotRows > 2) {
               switch (r) {
-                case 3: dot_tile<T, 3, 4>(K, xi, ldx, rows, ahead, sums); break;
-                case 4: dot_tile<T, 4, 4>(K, xi, ldx, rows, ahead, sums); break;
-                case 5: dot_tile<T, 5, 4>(K, xi, ldx, rows, ahead, sums); break;
-                default: dot_tile<T, 6, 4>(K, xi, ldx, rows, ahead, sums); break;
+                case 3:
+                  dot_tile<T, 3, 4>(K, xi, ldx, rows, ahead, sums);
+                  break;
+                case 4:
+                  dot_tile<T, 4, 4>(K, xi, ldx, rows, ahead, sums);
+                  break;
+                case 5:
+                  dot_tile<T, 5, 4>(K, xi, ldx, rows, ahead, sums);
+                  break;
+                default:
+                  dot_tile<T, 6, 4>(K, xi, ldx, rows, ahead, sums);
+                  break;
               }
             }
         }
@@ -147,7 +160,8 @@ FASTNN_INLINE void row_stream_step(int64_t k0, int ks, int64_t j0, int64_t j1, c
   }
   auto columns = [&](int64_t j, auto load, auto store) __attribute__((always_inline)) {
     Vec<T> bv[KU];
-    if (far) unroll<KU>([&](auto t) __attribute__((always_inline)) { __builtin_prefetch(rows[t] + KU * ldb + j, 0, 2); });
+    if (far)
+      unroll<KU>([&](auto t) __attribute__((always_inline)) { __builtin_prefetch(rows[t] + KU * ldb + j, 0, 2); });
     unroll<KU>([&](auto t) __attribute__((always_inline)) { bv[t] = load(rows[t] + j); });
     unroll<R>([&](auto r) __attribute__((always_inline)) {
       Vec<T> s = first ? Vec<T>::zero() : load(c + r * ldc + j);
@@ -161,12 +175,14 @@ FASTNN_INLINE void row_stream_step(int64_t k0, int ks, int64_t j0, int64_t j1, c
   };
   int64_t j = j0;
   for (; j + W <= j1; j += W)
-    columns(j, [](const T* p) __attribute__((always_inline)) { return Vec<T>::load(p); },
-            [](Vec<T> v, T* p) __attribute__((always_inline)) { v.store(p); });
+    columns(
+        j, [](const T* p) __attribute__((always_inline)) { return Vec<T>::load(p); },
+        [](Vec<T> v, T* p) __attribute__((always_inline)) { v.store(p); });
   if (j < j1) {
     const int n = static_cast<int>(j1 - j);
-    columns(j, [&](const T* p) __attribute__((always_inline)) { return Vec<T>::load(p, n); },
-            [&](Vec<T> v, T* p) __attribute__((always_inline)) { v.store(p, n); });
+    columns(
+        j, [&](const T* p) __attribute__((always_inline)) { return Vec<T>::load(p, n); },
+        [&](Vec<T> v, T* p) __attribute__((always_inline)) { v.store(p, n); });
   }
 }
 
@@ -184,20 +200,35 @@ void row_stream_form(int64_t m, int64_t n, int64_t K, const T* a, int64_t a_rs, 
       const int ks = static_cast<int>(min_i(8, K - k));
       const bool first = k == 0 && !accumulate;
       switch (m) {
-        case 1: row_stream_step<T, 1>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far); break;
-        case 2: row_stream_step<T, 2>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far); break;
-        case 3: row_stream_step<T, 3>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far); break;
-        case 4: row_stream_step<T, 4>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far); break;
-        case 5: row_stream_step<T, 5>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far); break;
-        case 6: row_stream_step<T, 6>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far); break;
-        case 7: row_stream_step<T, 7>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far); break;
-        default: row_stream_step<T, 8>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far); break;
+        case 1:
+          row_stream_step<T, 1>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
+        case 2:
+          row_stream_step<T, 2>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
+        case 3:
+          row_stream_step<T, 3>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
+        case 4:
+          row_stream_step<T, 4>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
+        case 5:
+          row_stream_step<T, 5>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
+        case 6:
+          row_stream_step<T, 6>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
+        case 7:
+          row_stream_step<T, 7>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
+        default:
+          row_stream_step<T, 8>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
       }
     }
     if (!bias && !row_bias && act == GemmAct::None) return;
     for (int64_t i = 0; i < m; i++) {
-      for (int64_t j = j0; j < j1; j++)
-        c[i * ldc + j] += bias ? bias[j] : row_bias ? row_bias[i] : T(0);
+      for (int64_t j = j0; j < j1; j++) c[i * ldc + j] += bias ? bias[j] : row_bias ? row_bias[i] : T(0);
       if (act != GemmAct::None) activate_tile(c + i * ldc + j0, ldc, 1, j1 - j0, act);
     }
   });

@@ -1,4 +1,5 @@
-// What bench/peak.py measures: the rate of independent multiply-adds, and of copies, that every kernel is scored against.
+// What bench/peak.py measures: the rate of independent multiply-adds, and of copies, that every kernel is scored
+// against.
 #include "cpu/vec.h"
 #include "kernels.h"
 
