@@ -192,7 +192,10 @@ def arange(
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     whole = all(isinstance(v, int) for v in (start, end, step))
     d = dt.as_dtype(dtype, "arange") if dtype is not None else dt.int64 if whole else dt.get_default_dtype()
-    n = -((start - end) // step) if whole else math.ceil((end - start) / step)
+    try:
+        n = -((start - end) // step) if whole else math.ceil((end - start) / step)
+    except OverflowError:
+        raise RuntimeError(f"invalid size, possible overflow: arange from {start} to {end} by {step}") from None
     _checked((n,), d, "arange")
     if d.category == 2:  # start + i·step, rounded once
         return _finish((start + xp.arange(n) * float(step)).astype(d.np), requires_grad)
