@@ -27,8 +27,22 @@ Conv2dShape make_shape(const char* fn, const Sizes& x, const Sizes& w, const Geo
     fail(fn, "weight of shape " + show(w) + " with groups = " + std::to_string(g.groups) + " does not fit the " +
                  std::to_string(x[1]) + " channels of input " + show(x));
   if (x[2] < 1 || x[3] < 1) fail(fn, "only the batch or the channels of an input may be empty, but got " + show(x));
-  Conv2dShape s{x[0], x[1], x[2], x[3], w[0], 0, 0, w[2], w[3], g.groups, g.stride.first, g.stride.second,
-                g.padding.first, g.padding.second, g.dilation.first, g.dilation.second};
+  Conv2dShape s{x[0],
+                x[1],
+                x[2],
+                x[3],
+                w[0],
+                0,
+                0,
+                w[2],
+                w[3],
+                g.groups,
+                g.stride.first,
+                g.stride.second,
+                g.padding.first,
+                g.padding.second,
+                g.dilation.first,
+                g.dilation.second};
   // Compared by division: dilation * (R - 1) may not fit 64 bits.
   const int64_t room_h = s.H + 2 * s.pad_h - 1, room_w = s.W + 2 * s.pad_w - 1;
   if (s.R - 1 > room_h / s.dilation_h || s.S - 1 > room_w / s.dilation_w)
@@ -86,9 +100,8 @@ py::array conv2d(const py::array& x, const py::array& w, const std::optional<py:
   if (s.N == 0) return y;
   void* out = y.mutable_data();
   const Ctx ctx{num_threads(), nullptr};
-  run(s, kernels().conv2d_workspace(ctx.threads, a.dtype, s, ConvPass::Forward), ctx, [&](const Ctx& k) {
-    kernels().conv2d(k, a.dtype, s, a.data(), b.data(), c ? c->data() : nullptr, code, out);
-  });
+  run(s, kernels().conv2d_workspace(ctx.threads, a.dtype, s, ConvPass::Forward), ctx,
+      [&](const Ctx& k) { kernels().conv2d(k, a.dtype, s, a.data(), b.data(), c ? c->data() : nullptr, code, out); });
   return y;
 }
 

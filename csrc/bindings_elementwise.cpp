@@ -40,6 +40,7 @@ struct Function {
 constexpr double kNeeded = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr int64_t kGrain = 32768, kHeavyGrain = 8192;
+constexpr int64_t kStreamBytes = int64_t(32) << 20;
 
 struct Operand {
   ArrayView array;
@@ -124,6 +125,8 @@ PyObject* evaluate(StridedLoop& loop, const Operand* operands, Dtype result, PyO
   }
   if (n > 0) {
     loop.coalesce();
+    // A fresh result larger than the last cache: not through it, which spares reading its lines first.
+    loop.stream = !out && n * loop.itemsize[0] > kStreamBytes;
     MaybeReleaseGil gil(n > 2 * grain);
     loop.run_parallel(grain);
   }

@@ -8,8 +8,8 @@ namespace fastnn {
 
 using Pair = std::pair<int64_t, int64_t>;  // rows, columns
 using Sizes = std::vector<int64_t>;
-constexpr int64_t kMaxArgument = 2147483647;       // of strides, paddings ...; with kMaxSize nothing overflows 64 bits
-constexpr int64_t kMaxSize = int64_t{1} << 48;     // of one dimension
+constexpr int64_t kMaxArgument = 2147483647;    // of strides, paddings ...; with kMaxSize nothing overflows 64 bits
+constexpr int64_t kMaxSize = int64_t{1} << 48;  // of one dimension
 
 // torch raises RuntimeError for shapes and sizes that do not fit: so do we.
 [[noreturn]] inline void fail(const char* fn, const std::string& what) {

@@ -17,8 +17,8 @@ int64_t output_size(int64_t size, int64_t kernel, int64_t stride, int64_t pad, i
 }
 
 // sizes: N, C, H, W of the image.
-Pool2dShape make_shape(const char* fn, const Sizes& x, const Pair& kernel, const Pair& stride,
-                       const Pair& padding, const Pair& dilation, bool ceil_mode) {
+Pool2dShape make_shape(const char* fn, const Sizes& x, const Pair& kernel, const Pair& stride, const Pair& padding,
+                       const Pair& dilation, bool ceil_mode) {
   check_pair(fn, "kernel_size", kernel, 1);
   check_pair(fn, "stride", stride, 1);
   check_pair(fn, "padding", padding, 0);
@@ -27,7 +27,8 @@ Pool2dShape make_shape(const char* fn, const Sizes& x, const Pair& kernel, const
     fail(fn, "padding should be at most half of kernel_size, but got padding " + show(padding) + " and kernel_size " +
                  show(kernel));
   check_rank(fn, "input [N, C, H, W]", x);
-  if (!x[1] || !x[2] || !x[3]) fail(fn, "expected an input [N, C, H, W] that only N may leave empty, but got " + show(x));
+  if (!x[1] || !x[2] || !x[3])
+    fail(fn, "expected an input [N, C, H, W] that only N may leave empty, but got " + show(x));
   Pool2dShape s{};
   if (__builtin_mul_overflow(x[0], x[1], &s.planes)) fail(fn, "input too large: " + show(x));
   s.H = x[2];
@@ -49,9 +50,7 @@ Pool2dShape make_shape(const char* fn, const Sizes& x, const Pair& kernel, const
   return s;
 }
 
-std::vector<py::ssize_t> output_shape(const Sizes& x, const Pool2dShape& s) {
-  return {x[0], x[1], s.P, s.Q};
-}
+std::vector<py::ssize_t> output_shape(const Sizes& x, const Pool2dShape& s) { return {x[0], x[1], s.P, s.Q}; }
 py::array index_array(const char* fn, const py::array& idx, const Sizes& x, const Pool2dShape& s) {
   check_size(fn, "idx", idx, {x[0], x[1], s.P, s.Q});
   const py::dtype want = max_pool2d_compact(s) ? py::dtype::of<uint8_t>() : py::dtype::of<int64_t>();
@@ -82,8 +81,8 @@ py::tuple max_pool2d(const py::array& x, Pair kernel, Pair stride, Pair padding,
   const Pool2dShape s = make_shape(fn, in, kernel, stride, padding, dilation, ceil_mode);
   const Operand a = operand(fn, "input", x);
   py::array y = new_array(a.array.dtype(), output_shape(in, s));
-  py::array idx = new_array(max_pool2d_compact(s) ? py::dtype::of<uint8_t>() : py::dtype::of<int64_t>(),
-                            output_shape(in, s));
+  py::array idx =
+      new_array(max_pool2d_compact(s) ? py::dtype::of<uint8_t>() : py::dtype::of<int64_t>(), output_shape(in, s));
   const void* px = a.data();
   void *py_ = y.mutable_data(), *pi = idx.mutable_data();
   run(s, a.dtype, false, [&](const Ctx& ctx) { kernels().max_pool2d(ctx, a.dtype, s, px, py_, pi); });
@@ -91,8 +90,8 @@ py::tuple max_pool2d(const py::array& x, Pair kernel, Pair stride, Pair padding,
 }
 
 // Which of P, Q torch's two rules gave is known from dy (or idx): both are tried.
-Pool2dShape shape_of_output(const char* fn, const py::array& out, const char* name, const Sizes& x,
-                            const Pair& kernel, const Pair& stride, const Pair& padding, const Pair& dilation) {
+Pool2dShape shape_of_output(const char* fn, const py::array& out, const char* name, const Sizes& x, const Pair& kernel,
+                            const Pair& stride, const Pair& padding, const Pair& dilation) {
   const Pool2dShape ceil = make_shape(fn, x, kernel, stride, padding, dilation, true);
   if (out.ndim() == 4 && out.shape(2) == ceil.P && out.shape(3) == ceil.Q) {
     check_size(fn, name, out, {x[0], x[1], ceil.P, ceil.Q});
@@ -103,8 +102,8 @@ Pool2dShape shape_of_output(const char* fn, const py::array& out, const char* na
   return floor;
 }
 
-py::array max_pool2d_backward(const py::array& dy, const py::array& idx, const Sizes& x_shape,
-                              Pair kernel, Pair stride, Pair padding, Pair dilation) {
+py::array max_pool2d_backward(const py::array& dy, const py::array& idx, const Sizes& x_shape, Pair kernel, Pair stride,
+                              Pair padding, Pair dilation) {
   const char* fn = "max_pool2d_backward";
   const Pool2dShape s = shape_of_output(fn, dy, "dy", x_shape, kernel, stride, padding, dilation);
   const Operand a = operand(fn, "dy", dy);
@@ -116,8 +115,8 @@ py::array max_pool2d_backward(const py::array& dy, const py::array& idx, const S
   return dx;
 }
 
-py::array max_pool2d_indices(const py::array& idx, const Sizes& x_shape, Pair kernel, Pair stride,
-                             Pair padding, Pair dilation) {
+py::array max_pool2d_indices(const py::array& idx, const Sizes& x_shape, Pair kernel, Pair stride, Pair padding,
+                             Pair dilation) {
   const char* fn = "max_pool2d_indices";
   const Pool2dShape s = shape_of_output(fn, idx, "idx", x_shape, kernel, stride, padding, dilation);
   const py::array which = index_array(fn, idx, x_shape, s);
@@ -147,9 +146,8 @@ py::array avg_pool2d(const py::array& x, Pair kernel, Pair stride, Pair padding,
   return y;
 }
 
-py::array avg_pool2d_backward(const py::array& dy, const Sizes& x_shape, Pair kernel, Pair stride,
-                              Pair padding, bool ceil_mode, bool count_include_pad,
-                              std::optional<int64_t> divisor_override) {
+py::array avg_pool2d_backward(const py::array& dy, const Sizes& x_shape, Pair kernel, Pair stride, Pair padding,
+                              bool ceil_mode, bool count_include_pad, std::optional<int64_t> divisor_override) {
   const char* fn = "avg_pool2d_backward";
   Pool2dShape s = make_shape(fn, x_shape, kernel, stride, padding, {1, 1}, ceil_mode);
   set_average(fn, s, count_include_pad, divisor_override);

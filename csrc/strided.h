@@ -19,6 +19,7 @@ struct StridedLoop {
   int itemsize[kMaxOperands];
   ElementwiseFn fn;
   double p[2];
+  bool stream;  // results go past the caches
 
   // Order of the dimensions as in memory of operand `leader`, then merged wherever all operands allow.
   void sort_by(int leader, int* order);

@@ -10,7 +10,8 @@ namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-// Elements of the panels of G groups of M x K weights; and those panels, each written by panel(g, first row, rows, out).
+// Elements of the panels of G groups of M x K weights; and those panels, each written by panel(g, first row, rows,
+// out).
 template <class T>
 FASTNN_INLINE int64_t panel_elements(int64_t G, int64_t M, int64_t K) {
   return align_elements(G * row_panels<T>(M) * K * GemmTile<T>::kMr);
@@ -81,8 +82,8 @@ FASTNN_INLINE Residue residue(int64_t i, int64_t size, int64_t out, int64_t taps
   const int64_t shift = i * dilation - pad, m = shift % stride, h0 = m < 0 ? m + stride : m;
   // Tap r at h0 + stride * j: p = (h0 + pad - r * dilation) / stride + j, exactly.
   const int64_t first = (h0 + pad - last * dilation) / stride;
-  return {h0, last, every,
-          {out, h0 < size ? (size - 1 - h0) / stride + 1 : 0, 1, first, every * dilation / stride, count}};
+  return {
+      h0, last, every, {out, h0 < size ? (size - 1 - h0) / stride + 1 : 0, 1, first, every * dilation / stride, count}};
 }
 
 struct InputPlan {
@@ -132,8 +133,20 @@ void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* 
           }
         }
       });
-      Task<T> t{s.N, s.groups, cg, kg, rh.axis, rw.axis, dy, a, nullptr, GemmAct::None,
-                dx + rh.first_h * s.W + rw.first_h, s.H * s.W, s.stride_h * s.W, s.stride_w};
+      Task<T> t{s.N,
+                s.groups,
+                cg,
+                kg,
+                rh.axis,
+                rw.axis,
+                dy,
+                a,
+                nullptr,
+                GemmAct::None,
+                dx + rh.first_h * s.W + rw.first_h,
+                s.H * s.W,
+                s.stride_h * s.W,
+                s.stride_w};
       if (s.stride_h == 1 && s.stride_w == 1) flatten_pointwise(&t.h, &t.w);
       run_task(t, a + panel_elements<T>(s.groups, cg, kg * th * tw));
     }
@@ -170,8 +183,7 @@ size_t workspace_of(int threads, const Conv2dShape& s, ConvPass pass) {
       Residue rh, rw;
       input_axes(s, i, k, &rh, &rw);
       if (rh.axis.out <= 0 || rw.axis.out <= 0) continue;
-      const int64_t size =
-          panel_elements<T>(s.groups, s.C / s.groups, s.K / s.groups * rh.axis.taps * rw.axis.taps);
+      const int64_t size = panel_elements<T>(s.groups, s.C / s.groups, s.K / s.groups * rh.axis.taps * rw.axis.taps);
       if (s.stride_h == 1 && s.stride_w == 1) flatten_pointwise(&rh.axis, &rw.axis);
       const size_t bytes =
           static_cast<size_t>(size) * sizeof(T) +
@@ -190,8 +202,8 @@ void conv2d(const Ctx& ctx, Dtype dtype, const Conv2dShape& s, const void* x, co
     forward(ctx, s, static_cast<const float*>(x), static_cast<const float*>(w), static_cast<const float*>(bias), act,
             static_cast<float*>(y));
   } else {
-    forward(ctx, s, static_cast<const double*>(x), static_cast<const double*>(w), static_cast<const double*>(bias),
-            act, static_cast<double*>(y));
+    forward(ctx, s, static_cast<const double*>(x), static_cast<const double*>(w), static_cast<const double*>(bias), act,
+            static_cast<double*>(y));
   }
 }
 

@@ -43,7 +43,7 @@ FASTNN_INLINE int phase_slot(const Phases& ph, int64_t residue) {
 
 // How tiles of p_block x q_block outputs are staged. A channel is [row phase][column phase][rows][pitch].
 struct Stage {
-  bool ok;       // false: taps or stride so far apart that a tile does not fit: the plain loops run
+  bool ok;        // false: taps or stride so far apart that a tile does not fit: the plain loops run
   bool in_place;  // no padding, no stride: the image itself is the staged buffer
   int64_t p_block, q_block, rows, pitch, channel;  // channel: elements from one channel to the next
   Phases h, w;
@@ -63,8 +63,8 @@ FASTNN_INLINE Stage make_stage(const Axis& h, const Axis& w, int64_t pixels) {
   if (!find_phases(h, &st.h) || !find_phases(w, &st.w)) return st;
   const int64_t reach_h = (h.taps - 1) * h.gap / h.step, reach_w = (w.taps - 1) * w.gap / w.step;
   if (reach_h > kMaxTile || reach_w > kMaxTile) return st;
-  st.in_place = h.step == 1 && w.step == 1 && h.first >= 0 && w.first >= 0 &&
-                h.first + h.out - 1 + reach_h < h.size && w.first + w.out - 1 + reach_w < w.size;
+  st.in_place = h.step == 1 && w.step == 1 && h.first >= 0 && w.first >= 0 && h.first + h.out - 1 + reach_h < h.size &&
+                w.first + w.out - 1 + reach_w < w.size;
   st.q_block = even_block(w.out, pixels);
   st.pitch = st.in_place ? w.size : st.q_block + reach_w;
   st.p_block = even_block(h.out, pixels / st.q_block);

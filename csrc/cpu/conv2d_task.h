@@ -39,7 +39,7 @@ struct Cut {
   bool packed;
   bool shared;  // all panels are packed before any is used
   int64_t images, image_groups, p_blocks, q_blocks, tiles, m_block, m_blocks, c_block, taps;
-  int64_t stage_elements, scratch;           // elements a thread
+  int64_t stage_elements, scratch;          // elements a thread
   int64_t block_elements, shared_elements;  // of one tile and channel block; of all
 };
 
@@ -99,11 +99,69 @@ struct Segment {
   const T* from;  // packed: the first column in the staged buffer
 };
 
+// The lanes lo .. hi - 1 of one of a tile's vectors, which go to y + lo .. of row 0.
+template <class T>
+struct Piece {
+  int lo, hi;
+  T* y;
+};
+
 template <class T>
 struct Segments {
+  static constexpr int kNv = GemmTile<T>::kNv, W = Vec<T>::size;
   int count;
   Segment<T> s[GemmTile<T>::kNr];
+  Piece<T> pieces[GemmTile<T>::kNr + kNv];
+  int begin[kNv + 1];  // of the pieces of each vector
+
+  void cut_pieces() {
+    int n = 0, v = 0;
+    begin[0] = 0;
+    for (int i = 0; i < count; i++) {
+      const int end = s[i].column + s[i].count;
+      for (int u = s[i].column / W; u * W < end; u++) {
+        while (v < u) begin[++v] = n;
+        const int lo = s[i].column - u * W, hi = end - u * W;
+        pieces[n++] = {lo > 0 ? lo : 0, hi < W ? hi : W, s[i].y - lo};
+      }
+    }
+    while (v < kNv) begin[++v] = n;
+  }
 };
+
+// The lanes lo .. hi - 1 of p[0 ..]; nothing else is touched.
+template <class T>
+FASTNN_INLINE Vec<T> load_lanes(const T* p, int lo, int hi) {
+#if defined(__AVX512F__)
+  const unsigned mask = (1u << hi) - (1u << lo);
+  if constexpr (sizeof(T) == 4) {
+    return (typename Vec<T>::V)_mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), p);
+  } else {
+    return (typename Vec<T>::V)_mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), p);
+  }
+#else
+  if (lo == 0) return Vec<T>::load(p, hi);
+  T x[Vec<T>::size] = {};
+  for (int i = lo; i < hi; i++) x[i] = p[i];
+  return Vec<T>::load(x);
+#endif
+}
+template <class T>
+FASTNN_INLINE void store_lanes(T* p, Vec<T> v, int lo, int hi) {
+#if defined(__AVX512F__)
+  const unsigned mask = (1u << hi) - (1u << lo);
+  if constexpr (sizeof(T) == 4) {
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>(mask), (__m512)v.v);
+  } else {
+    _mm512_mask_storeu_pd(p, static_cast<__mmask8>(mask), (__m512d)v.v);
+  }
+#else
+  if (lo == 0) return v.store(p, hi);
+  T x[Vec<T>::size];
+  v.store(x);
+  for (int i = lo; i < hi; i++) p[i] = x[i];
+#endif
+}
 
 // Where the finished tiles go. Gets rows i .. i + R - 1 of A.
 template <class T>
@@ -116,10 +174,37 @@ struct SegmentStore {
   template <int R, int NV>
   FASTNN_INLINE void tile(Vec<T> (&acc)[R][NV], int64_t i, bool first, bool last) const {
     constexpr int W = Vec<T>::size;
+    if (bias && first) {
+      unroll<R>([&](auto r) __attribute__((always_inline)) {
+        const Vec<T> b(bias[i + r]);
+        unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v] += b; });
+      });
+    }
+    if (y_col == 1 && (!last || act <= GemmAct::Relu)) {
+      const bool relu = last && act == GemmAct::Relu;
+      unroll<NV>([&](auto v) __attribute__((always_inline)) {
+        for (int k = segments->begin[v]; k < segments->begin[v + 1]; k++) {
+          const Piece<T> piece = segments->pieces[k];
+          T* y = piece.y + i * y_channel;
+          const bool whole = piece.hi - piece.lo == W;
+          unroll<R>([&](auto r) __attribute__((always_inline)) {
+            Vec<T> x = acc[r][v];
+            if (!first) x += whole ? Vec<T>::load(y) : load_lanes(y, piece.lo, piece.hi);
+            if (relu) x = max(Vec<T>::zero(), x);
+            if (whole) {
+              x.store(y);
+            } else {
+              store_lanes(y, x, piece.lo, piece.hi);
+            }
+            y += y_channel;
+          });
+        }
+      });
+      return;
+    }
     alignas(64) T buffer[R][NV * W];
     unroll<R>([&](auto r) __attribute__((always_inline)) {
-      const Vec<T> b(bias && first ? bias[i + r] : T(0));
-      unroll<NV>([&](auto v) __attribute__((always_inline)) { (acc[r][v] + b).store(&buffer[r][v * W]); });
+      unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v].store(&buffer[r][v * W]); });
     });
     place(&buffer[0][0], R, NV * W, i, first, last);
   }
@@ -160,16 +245,21 @@ struct StagedRows {
   const T* base;
   const int64_t* offsets;
   FASTNN_INLINE const T* row(int64_t k) const { return base + offsets[k]; }
+  FASTNN_INLINE void prefetch(int64_t) const {}
 };
 template <class T>
 struct PanelRows {
   const T* base;
   int64_t width;
   FASTNN_INLINE const T* row(int64_t k) const { return base + k * width; }
+  FASTNN_INLINE void prefetch(int64_t k) const {  // the panel comes from L2 for every tile of rows
+    unroll<GemmTile<T>::kNv>(
+        [&](auto v) __attribute__((always_inline)) { __builtin_prefetch(base + (k + 8) * width + v * Vec<T>::size); });
+  }
 };
 
-// All rows of one column tile: sum over k < kc of a[k * kMr + r] * b.row(k)[v * W ..]. With TAIL only `tail` elements of
-// the last vector of a row may be read.
+// All rows of one column tile: sum over k < kc of a[k * kMr + r] * b.row(k)[v * W ..]. With TAIL only `tail` elements
+// of the last vector of a row may be read.
 template <class T, int NV, bool TAIL, class Rows>
 __attribute__((noinline)) void strip_rows(int64_t m, int64_t kc, const T* a, int64_t panel, const Rows b, int tail,
                                           const SegmentStore<T>& store, bool first, bool last) {
@@ -183,6 +273,7 @@ __attribute__((noinline)) void strip_rows(int64_t m, int64_t kc, const T* a, int
     const T* x = a + i / MR * panel;
     const auto step = [&](int64_t k) __attribute__((always_inline)) {
       const T* row = b.row(k);
+      b.prefetch(k);
       Vec<T> bv[NV];
       unroll<NV>([&](auto v) __attribute__((always_inline)) {
         bv[v] = TAIL && v == NV - 1 ? Vec<T>::load(row + v * W, tail) : Vec<T>::load(row + v * W);
@@ -202,12 +293,23 @@ __attribute__((noinline)) void strip_rows(int64_t m, int64_t kc, const T* a, int
   int64_t i = 0;
   for (; i + MR <= m; i += MR) rows(i, Int<MR>());
   switch (m - i) {
-    case 1: rows(i, Int<1>()); break;
-    case 2: rows(i, Int<2>()); break;
-    case 3: rows(i, Int<3>()); break;
-    case 4: rows(i, Int<4>()); break;
-    case 5: rows(i, Int<5>()); break;
-    default: break;
+    case 1:
+      rows(i, Int<1>());
+      break;
+    case 2:
+      rows(i, Int<2>());
+      break;
+    case 3:
+      rows(i, Int<3>());
+      break;
+    case 4:
+      rows(i, Int<4>());
+      break;
+    case 5:
+      rows(i, Int<5>());
+      break;
+    default:
+      break;
   }
 }
 template <class T, class Rows>
@@ -217,8 +319,12 @@ FASTNN_INLINE void strip_cols(int cols, int64_t m, int64_t kc, const T* a, int64
   const int nv = (cols + W - 1) / W, tail = cols - (nv - 1) * W;
   if (cols == NV * W) return strip_rows<T, NV, false>(m, kc, a, panel, b, tail, store, first, last);
   switch (nv) {
-    case 1: strip_rows<T, 1, true>(m, kc, a, panel, b, tail, store, first, last); break;
-    case 2: strip_rows<T, 2, true>(m, kc, a, panel, b, tail, store, first, last); break;
+    case 1:
+      strip_rows<T, 1, true>(m, kc, a, panel, b, tail, store, first, last);
+      break;
+    case 2:
+      strip_rows<T, 2, true>(m, kc, a, panel, b, tail, store, first, last);
+      break;
     default:
       if constexpr (NV == 4) {
         if (nv == 3) {
@@ -230,8 +336,8 @@ FASTNN_INLINE void strip_cols(int cols, int64_t m, int64_t kc, const T* a, int64
   }
 }
 
-// The columns j0 .. j0 + cols - 1 of a tile of outputs (p, q), as runs within a row of y. Direct: j = p * pitch + q, q <
-// q_count are real; packed (pitch == q_count): all are.
+// The columns j0 .. j0 + cols - 1 of a tile of outputs (p, q), as runs within a row of y. Direct: j = p * pitch + q, q
+// < q_count are real; packed (pitch == q_count): all are.
 template <class T>
 FASTNN_INLINE int add_segments(Segments<T>* out, int at, int64_t j, int cols, int64_t pitch, int64_t q_count,
                                int64_t st_pitch, T* y, const T* from, int64_t y_row, int64_t y_col) {
@@ -321,7 +427,8 @@ FASTNN_INLINE void packed_segments(const Task<T>& t, const Cut& cut, const TileP
 
 // The panels of one tile and channel block in `out`: panel number i at i * kNr * k_count.
 template <class T>
-void pack_block(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scratch, int64_t tile, int64_t c0, T* out) {
+void pack_block(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scratch, int64_t tile, int64_t c0,
+                T* out) {
   constexpr int W = Vec<T>::size, NR = GemmTile<T>::kNr;
   const TilePlace at = place_of(t, cut, tile);
   const int64_t k_count = min_i(cut.c_block, t.C - c0) * cut.taps, columns = at.images * at.p_count * at.q_count;
@@ -362,6 +469,7 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
         const int cols = static_cast<int>(min_i(NR, columns - j));
         segments.count = 0;
         add_segments(&segments, 0, j, cols, cut.st.pitch, at.q_count, cut.st.pitch, y, staged, t.y_row, t.y_col);
+        segments.cut_pieces();
         strip_cols(cols, m, k_count, block, row_panel, StagedRows<T>{staged + j, offsets}, store, first, last);
       }
       continue;
@@ -370,6 +478,7 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
     for (int64_t j = 0; j < columns; j += NR) {
       const int cols = static_cast<int>(min_i(NR, columns - j)), width = static_cast<int>(round_up(cols, W));
       packed_segments(t, cut, at, j, cols, y, staged, image, &segments);
+      segments.cut_pieces();
       for (int64_t k0 = 0; k0 < k_count; k0 += Tile::kKc) {
         const int64_t kc = min_i(Tile::kKc, k_count - k0);
         const T* panel = scratch + cut.stage_elements;
@@ -378,8 +487,8 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
         } else {
           pack_panel(scratch + cut.stage_elements, width, segments, kc, offsets + k0);
         }
-        strip_cols(cols, m, kc, block + k0 * Tile::kMr, row_panel, PanelRows<T>{panel, width}, store,
-                   first && k0 == 0, last && k0 + Tile::kKc >= k_count);
+        strip_cols(cols, m, kc, block + k0 * Tile::kMr, row_panel, PanelRows<T>{panel, width}, store, first && k0 == 0,
+                   last && k0 + Tile::kKc >= k_count);
       }
     }
   }

@@ -16,14 +16,14 @@ struct WeightCut {
   Axis h, w;
   int64_t G, M, C, taps;  // M output channels and C input channels of a group
   int64_t images, p_blocks, q_blocks, tiles, c_block, c_blocks, chunks, padded;  // padded: M in whole vectors
-  int64_t stage_elements, panel_elements, partial;                      // partial: elements of one chunk's dW^T
+  int64_t stage_elements, panel_elements, partial;  // partial: elements of one chunk's dW^T
 };
 
 template <class T>
 WeightCut make_weight_cut(const Conv2dShape& s) {
   using Tile = GemmTile<T>;
-  constexpr int64_t kRows = 24 * Tile::kMr;         // rows that share a packed panel of dy
-  constexpr int64_t kChunkMacs = 512 * 1024;        // of a chunk at least
+  constexpr int64_t kRows = 24 * Tile::kMr;            // rows that share a packed panel of dy
+  constexpr int64_t kChunkMacs = 512 * 1024;           // of a chunk at least
   constexpr int64_t kPartialBytes = 64 * 1024 * 1024;  // of all chunks' sums together at most
   WeightCut c{};
   forward_axes(s, &c.h, &c.w);
@@ -148,12 +148,24 @@ __attribute__((noinline)) void weight_strip(int64_t m, const Runs& runs, const T
       });
     };
     switch (n) {
-      case 1: block(Int<1>()); break;
-      case 2: block(Int<2>()); break;
-      case 3: block(Int<3>()); break;
-      case 4: block(Int<4>()); break;
-      case 5: block(Int<5>()); break;
-      default: block(Int<6>()); break;
+      case 1:
+        block(Int<1>());
+        break;
+      case 2:
+        block(Int<2>());
+        break;
+      case 3:
+        block(Int<3>());
+        break;
+      case 4:
+        block(Int<4>());
+        break;
+      case 5:
+        block(Int<5>());
+        break;
+      default:
+        block(Int<6>());
+        break;
     }
   }
 }
@@ -253,8 +265,12 @@ void weight_item(const Conv2dShape& s, const WeightCut& c, const T* dy, const T*
                 runs.rows, runs.count, c.w.out);
       T* out = sums + k;
       switch (width / W) {
-        case 1: weight_strip<T, 1>(m, runs, staged, offsets, panel, out, c.padded, first); break;
-        case 2: weight_strip<T, 2>(m, runs, staged, offsets, panel, out, c.padded, first); break;
+        case 1:
+          weight_strip<T, 1>(m, runs, staged, offsets, panel, out, c.padded, first);
+          break;
+        case 2:
+          weight_strip<T, 2>(m, runs, staged, offsets, panel, out, c.padded, first);
+          break;
         default:
           if constexpr (GemmTile<T>::kNv == 4) {
             if (width / W == 3) {

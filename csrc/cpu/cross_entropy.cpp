@@ -11,22 +11,6 @@ namespace {
 
 constexpr int64_t kBlock = 2048;
 
-#if defined(__AVX512F__)
-FASTNN_INLINE void stream(float* p, Vec<float> v) { _mm512_stream_ps(p, (__m512)v.v); }
-FASTNN_INLINE void stream(double* p, Vec<double> v) { _mm512_stream_pd(p, (__m512d)v.v); }
-FASTNN_INLINE void stream_end() { _mm_sfence(); }
-#elif defined(__AVX2__)
-FASTNN_INLINE void stream(float* p, Vec<float> v) { _mm256_stream_ps(p, (__m256)v.v); }
-FASTNN_INLINE void stream(double* p, Vec<double> v) { _mm256_stream_pd(p, (__m256d)v.v); }
-FASTNN_INLINE void stream_end() { _mm_sfence(); }
-#else
-template <class T>
-FASTNN_INLINE void stream(T* p, Vec<T> v) {
-  v.store(p);
-}
-FASTNN_INLINE void stream_end() {}
-#endif
-
 template <class T>
 FASTNN_INLINE Vec<T> load_or(const T* x, int64_t n, Vec<T> other) {
   constexpr int L = Vec<T>::size;

@@ -2,6 +2,7 @@
 // elements: 16 outputs (AVX-512) at a time whatever stride, padding and dilation. Backward gathers: every input element
 // collects from the windows that cover it, in a fixed order, and is written once; nothing is zeroed or scattered.
 #include "cpu/pool2d.h"
+
 #include "cpu/pool2d_pairs.h"
 
 namespace fastnn {
@@ -68,8 +69,8 @@ void forward_rows(const Pool2dShape& s, const Staging& g, const int64_t* at, con
     }
     const int r0 = static_cast<int>(in.begin), r1 = static_cast<int>(in.end);
     for (int r = r0; r < r1; r++) base[r] = ring + ((start + r * s.dilation_h) & (g.rows - 1)) * row;
-    const T rows_in = static_cast<T>(
-        MAX || s.divisor_override ? 1 : divisor_along(start, s.R, s.H, s.pad_h, s.count_include_pad));
+    const T rows_in =
+        static_cast<T>(MAX || s.divisor_override ? 1 : divisor_along(start, s.R, s.H, s.pad_h, s.count_include_pad));
     const Int first = static_cast<Int>(imin(r0, s.R - 1) * S);
     for (int64_t q = 0; q < s.Q; q += W) {
       const int n = lanes<T>(s.Q - q);
@@ -177,8 +178,8 @@ void backward_rows(const Pool2dShape& s, const Staging& g, const Taps* taps, con
       T* values = ring + (p & (g.rows - 1)) * 2 * g.length + g.reach;
       Vec<T> rows_in(static_cast<T>(1));
       if (!MAX && !s.divisor_override)
-        rows_in = Vec<T>(static_cast<T>(
-            divisor_along(p * s.stride_h - s.pad_h, s.R, s.H, s.pad_h, s.count_include_pad)));
+        rows_in =
+            Vec<T>(static_cast<T>(divisor_along(p * s.stride_h - s.pad_h, s.R, s.H, s.pad_h, s.count_include_pad)));
       for (int64_t q = 0; q < s.Q; q += W) {
         const int n = lanes<T>(s.Q - q);
         const Vec<T> v = load_n(dy + p * s.Q + q, n);

@@ -78,8 +78,8 @@ FASTNN_INLINE void store_n(T* p, Vec<T> v, int n) {
   }
 }
 
-constexpr int64_t kMaxTaps = 256;     // beyond, an index does not fit a byte: max_pool2d_compact
-constexpr int64_t kMaxStride = 16;    // staged rows keep one run of columns per residue of the stride
+constexpr int64_t kMaxTaps = 256;         // beyond, an index does not fit a byte: max_pool2d_compact
+constexpr int64_t kMaxStride = 16;        // staged rows keep one run of columns per residue of the stride
 constexpr int64_t kMaxScratch = 1 << 20;  // bytes a thread: staged rows should stay in L2
 
 // How rows are staged. Column w of the image has u = w + pad_w = pos * stride_w + phase; a staged row holds the columns
@@ -101,8 +101,8 @@ FASTNN_INLINE Staging staging(const Pool2dShape& s, bool backward) {
   if (s.R > kMaxTaps || s.S > kMaxTaps || s.R * s.S > kMaxTaps || s.stride_w > kMaxStride) return g;
   g.reach = (s.S - 1) * s.dilation_w / s.stride_w;
   g.length = g.reach + imax(s.Q, (s.pad_w + s.W) / s.stride_w + 1) + 2 * W;
-  const int64_t need = backward ? imin(s.P, (s.R - 1) * s.dilation_h / s.stride_h + 1)
-                                : imin(s.H, (s.R - 1) * s.dilation_h + 1);
+  const int64_t need =
+      backward ? imin(s.P, (s.R - 1) * s.dilation_h / s.stride_h + 1) : imin(s.H, (s.R - 1) * s.dilation_h + 1);
   if (need > kMaxScratch) return g;
   for (g.rows = 1; g.rows < need;) g.rows *= 2;
   // A row: the phases (forward), or values, positions and one interleaving buffer per phase (backward); and one table.

@@ -1,6 +1,7 @@
 """The compiled pool2d kernels, under their twins' names; what they do not cover goes to the twin."""
 
 import numpy as np
+
 from fastnn import _cpu
 
 from ..numpy_kernels import pool2d as twin

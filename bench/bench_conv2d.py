@@ -1,0 +1,47 @@
+"""Speed of convolution and both its gradients on every table: pytest bench/bench_conv2d.py. GFLOP/s beside each."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests"))
+from conftest import select, tables  # noqa: E402
+
+# name: N, C, H = W, K, kernel, stride, padding, groups
+SHAPES = {
+    "lenet1": (128, 1, 28, 6, 5, 1, 0, 1),
+    "lenet2": (128, 6, 12, 16, 5, 1, 0, 1),
+    "3x3_64": (8, 64, 56, 64, 3, 1, 1, 1),
+    "3x3_256": (8, 256, 14, 256, 3, 1, 1, 1),
+    "3x3_512": (4, 512, 7, 512, 3, 1, 1, 1),
+    "3x3s2": (8, 64, 56, 128, 3, 2, 1, 1),
+    "1x1": (8, 256, 14, 1024, 1, 1, 0, 1),
+    "stem7x7s2": (4, 3, 224, 64, 7, 2, 3, 1),
+    "depthwise": (8, 64, 56, 64, 3, 1, 1, 64),
+    "groups_8": (8, 64, 28, 64, 3, 1, 1, 8),
+}
+
+
+@pytest.mark.parametrize("table", tables())
+@pytest.mark.parametrize("kernel", ["forward", "input", "weight"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_conv2d(benchmark, name, kernel, table):
+    n, c, size, k, taps, stride, padding, groups = SHAPES[name]
+    backend = select(table)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((n, c, size, size), np.float32)
+    w = rng.standard_normal((k, c // groups, taps, taps), np.float32)
+    how = ((stride, stride), (padding, padding), (1, 1), groups)
+    y = backend.conv2d(x, w, None, *how)
+    run = {
+        "forward": lambda: backend.conv2d(x, w, None, *how),
+        "input": lambda: backend.conv2d_backward_input(y, w, x.shape, *how),
+        "weight": lambda: backend.conv2d_backward_weight(y, x, w.shape, *how),
+    }[kernel]
+    benchmark.group = f"conv2d/{name}/{kernel}"
+    benchmark.pedantic(run, rounds=5, warmup_rounds=1)
+    if benchmark.stats:
+        flops = 2 * y.size * w[0].size
+        benchmark.extra_info["GFLOP/s"] = flops / benchmark.stats.stats.min / 1e9
