@@ -25,7 +25,7 @@ double chains(int64_t steps, T* sink) {
 #if defined(__AVX512BF16__)
 double bf16_chains(int64_t steps, float* sink) {
   __m512 acc[kChains];
-  unroll<kChains>([&](auto i) __attribute__((always_inline)) { acc[i] = _mm512_setzero_ps(); });
+  unroll<kChains>([&](auto i) __attribute__((always_inline)) { acc[i] = _mm512_set1_ps(static_cast<float>(i)); });
   const __m512bh x = (__m512bh)_mm512_set1_epi32(0x3f803f80);
   for (int64_t s = 0; s < steps; s++)
     unroll<kChains>([&](auto i) __attribute__((always_inline)) { acc[i] = _mm512_dpbf16_ps(acc[i], x, x); });
