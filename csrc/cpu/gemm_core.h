@@ -15,7 +15,8 @@
 //                  void operator()(T* panel, int64_t i0, int rows, int64_t k0, int64_t kc) const; };
 //   struct PackB { static constexpr bool kPacks = true;
 //                  void operator()(T* panel, int64_t j0, int cols, int64_t k0, int64_t kc) const; };
-// It is called from several threads at once, for different panels. Or an operand read where it lies: DirectA, DirectB.
+// It is called from several threads at once, for different panels, PackB also for a part of a block's rows (k0 and kc
+// are the part's; panel points to where row k0 belongs). Or an operand read where it lies: DirectA, DirectB.
 //
 // Store:
 //   template <int R, int NV>
@@ -256,10 +257,11 @@ FASTNN_INLINE void strip_any(bool whole, int64_t i0, int64_t i1, int64_t kc, con
   }
 }
 
-// K is cut into equal blocks of at most kKc; K == 0 is one empty block.
+// K is cut into equal blocks of about kKc, one block up to 5/3 of that; K == 0 is one empty block.
 template <class T>
 FASTNN_INLINE int64_t k_block(int64_t K) {
-  return K == 0 ? 1 : round_up(ceil_div(K, ceil_div(K, GemmTile<T>::kKc)), 4);
+  constexpr int64_t kKc = GemmTile<T>::kKc;
+  return K == 0 ? 1 : round_up(ceil_div(K, max_i(1, ceil_div(K - 2 * kKc / 3, kKc))), 4);
 }
 
 // How the tiles of an m x n block are cut into gm x gn chunks.
@@ -303,13 +305,18 @@ void gemm_blocked(int64_t M, int64_t N, int64_t K, const SrcA& src_a, const SrcB
       for (int64_t ic = 0; ic < M; ic += Tile::kMc) {
         const int64_t mc = min_i(Tile::kMc, M - ic), pm = ceil_div(mc, MR);
 
-        // Pack: a chunk is one panel of B, or as many panels of A as hold the same number of elements.
+        // Pack: a chunk is one panel of B, where these are few a part of its rows, or as many panels of A as hold the
+        // same number of elements.
         constexpr int64_t kGroup = NR > MR ? NR / MR : 1;
-        const int64_t b_chunks = SrcB::kPacks && ic == 0 ? pn : 0;
+        const int64_t part = pn >= 8 ? max_i(kc, 1) : max_i(round_up(ceil_div(kc, 8), 64), 64),
+                      parts = max_i(ceil_div(kc, part), 1);
+        const int64_t b_chunks = SrcB::kPacks && ic == 0 ? pn * parts : 0;
         const int64_t a_chunks = SrcA::kPacks ? ceil_div(pm, kGroup) : 0;
         auto pack = [&](int64_t c, int) {
           if (c < b_chunks) {
-            src_b(packed_b + c * NR * kc, jc + c * NR, static_cast<int>(min_i(NR, nc - c * NR)), pc, kc);
+            const int64_t p = c / parts, k0 = c % parts * part;
+            const int cols = static_cast<int>(min_i(NR, nc - p * NR));
+            src_b(packed_b + p * NR * kc + k0 * round_up(cols, W), jc + p * NR, cols, pc + k0, min_i(part, kc - k0));
             return;
           }
           const int64_t p0 = (c - b_chunks) * kGroup;
@@ -317,7 +324,7 @@ void gemm_blocked(int64_t M, int64_t N, int64_t K, const SrcA& src_a, const SrcB
             src_a(packed_a + p * a_panel, ic + p * MR, static_cast<int>(min_i(MR, mc - p * MR)), pc, kc);
         };
         const int64_t chunks = b_chunks + a_chunks;
-        if (chunks * NR * kc >= 16 * 1024) {
+        if ((b_chunks / parts + a_chunks) * NR * kc >= 16 * 1024) {
           parallel_for(chunks, pack);
         } else {
           for (int64_t c = 0; c < chunks; c++) pack(c, 0);

@@ -50,7 +50,8 @@ bool direct_a(const GemmArgs& g) {
 }
 template <class T>
 bool direct_b(const GemmArgs& g, const Layout& l) {
-  return l.b_n && (g.k * g.n <= kGemmDirect / static_cast<int64_t>(sizeof(T)) || g.m <= 4 * GemmTile<T>::kMr);
+  return l.b_n &&
+         (g.k * g.n <= kGemmDirect / static_cast<int64_t>(sizeof(T)) || g.m <= kGemmDirectPanels * GemmTile<T>::kMr);
 }
 
 // f(source of A, source of B) with the sources that the shape asks for.

@@ -39,8 +39,10 @@ constexpr int64_t kGemmMaxChunks = 32;
 // Up to this many rows a product with weights [out, in] takes the dot form; up to this many columns, its mirror image.
 constexpr int64_t kGemmDotRows = 15, kGemmDotRowsDeep = 56;  // Deep: where K is long
 constexpr int64_t kGemmDotColumns = 4;
-// An operand of at most this many bytes stays in L2 and is read where it lies.
-constexpr int64_t kGemmDirect = 256 * 1024;
+// An operand of at most this many bytes stays in L2 and is read where it lies; so is B, whatever its size, for at most
+// this many panels of A: copying it would cost more than it saves.
+constexpr int64_t kGemmDirect = 1024 * 1024;
+constexpr int64_t kGemmDirectPanels = 22;
 
 }  // namespace
 }  // namespace FASTNN_ISA
