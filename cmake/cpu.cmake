@@ -11,6 +11,7 @@ set(FASTNN_KERNEL_SOURCES
   csrc/cpu/gemm_f64.cpp
   csrc/cpu/gemm_bf16.cpp
   csrc/cpu/gemm_naive.cpp
+  csrc/cpu/peak.cpp
   csrc/cpu/unary.cpp
   csrc/cpu/elementwise.cpp
   csrc/cpu/elementwise_compare.cpp
@@ -44,6 +45,7 @@ list(APPEND FASTNN_RUNTIME_SOURCES csrc/runtime/os_${FASTNN_OS}.cpp)
 set(FASTNN_BINDING_SOURCES
   csrc/bindings.cpp
   csrc/bindings_gemm.cpp
+  csrc/bindings_peak.cpp
   csrc/bindings_elementwise.cpp
   csrc/strided.cpp
   csrc/bindings_reduce.cpp

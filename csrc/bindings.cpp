@@ -186,6 +186,7 @@ PYBIND11_MODULE(_cpu, m) {
 
   // ---- kernels, by family ----
   bind_gemm(m);
+  bind_peak(m);
   bind_conv2d(m);
   bind_pool2d(m);
   bind_elementwise(m);

@@ -39,6 +39,7 @@ class Workspace {
 
 // One per family, each in bindings_<family>.cpp.
 void bind_gemm(py::module_& m);
+void bind_peak(py::module_& m);
 void bind_conv2d(py::module_& m);
 void bind_pool2d(py::module_& m);
 void bind_elementwise(py::module_& m);

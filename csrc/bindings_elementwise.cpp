@@ -1,5 +1,6 @@
-// Elementwise ops: parsing, broadcasting, results. What is not float32 or float64 (or a shape that does not broadcast, an
-// `out` of another dtype or that overlaps an operand elsewhere) goes to the NumPy twin, which also raises the errors.
+// Elementwise ops: parsing, broadcasting, results. What is not float32 or float64 (or a shape that does not broadcast,
+// an `out` of another dtype or that overlaps an operand elsewhere) goes to the NumPy twin, which also raises the
+// errors.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -39,6 +40,7 @@ struct Function {
 constexpr double kNeeded = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr int64_t kGrain = 32768, kHeavyGrain = 8192;
+constexpr int64_t kStreamBytes = int64_t(32) << 20;
 
 struct Operand {
   ArrayView array;
@@ -123,6 +125,8 @@ PyObject* evaluate(StridedLoop& loop, const Operand* operands, Dtype result, PyO
   }
   if (n > 0) {
     loop.coalesce();
+    // A fresh result larger than the last cache: not through it, which spares reading its lines first.
+    loop.stream = !out && n * loop.itemsize[0] > kStreamBytes;
     MaybeReleaseGil gil(n > 2 * grain);
     loop.run_parallel(grain);
   }
@@ -177,8 +181,7 @@ PyObject* apply(const Function& f, Elementwise op, Operand* operands, int count,
     if (operands[i].is_array) {
       const ArrayView& a = operands[i].array;
       loop.data[i + 1] = a.data;
-      for (int j = 0; j < a.ndim; ++j)
-        loop.strides[i + 1][ndim - a.ndim + j] = a.shape[j] == 1 ? 0 : a.strides[j];
+      for (int j = 0; j < a.ndim; ++j) loop.strides[i + 1][ndim - a.ndim + j] = a.shape[j] == 1 ? 0 : a.strides[j];
     } else {
       loop.data[i + 1] = reinterpret_cast<char*>(&numbers[i]);
       if (d == Dtype::F32) {

@@ -12,12 +12,13 @@ using Array = py::detail::PyArray_Proxy;
 
 enum Variant { kNaive, kTiled, kAvx2, kAvx512, kVariants };
 const char* const kVariantNames[kVariants] = {"naive", "tiled", "avx2", "avx512"};
-Counter counters[kVariants] = {Counter("gemm.naive"), Counter("gemm.tiled"), Counter("gemm.avx2"), Counter("gemm.avx512")};
+Counter counters[kVariants] = {Counter("gemm.naive"), Counter("gemm.tiled"), Counter("gemm.avx2"),
+                               Counter("gemm.avx512")};
 
-const Api* api;                       // NumPy's C functions
-PyObject* variant_var;                // the ContextVar of backend/variants.py
-PyObject *twin_gemm, *twin_bmm;       // NumPy twins: other dtypes, and variant "blas"
-PyObject* variant_names[kVariants];   // interned
+const Api* api;                      // NumPy's C functions
+PyObject* variant_var;               // the ContextVar of backend/variants.py
+PyObject *twin_gemm, *twin_bmm;      // NumPy twins: other dtypes, and variant "blas"
+PyObject* variant_names[kVariants];  // interned
 const char* const kActNames[] = {"none", "relu", "gelu", "gelu_tanh", "tanh", "sigmoid"};
 PyObject* act_names[6];
 
@@ -168,13 +169,15 @@ bool run(const char* fn, const GemmArgs& g, int variant) {
   if (!table) return false;
   counters[variant < 0 ? variant_of_table(*table) : variant].add();
   if (g.m == 0 || g.n == 0 || g.batch == 0) return true;
-  const double macs = static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k + 1) *
-                      static_cast<double>(g.batch);
+  const double macs =
+      static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k + 1) * static_cast<double>(g.batch);
   const int threads = num_threads();
   const int64_t bytes = variant == kNaive ? 0 : table->gemm_workspace(g, threads);
   void* scratch = bytes ? allocate(static_cast<size_t>(bytes)) : nullptr;
-  if (bytes && !scratch) return PyErr_Format(PyExc_MemoryError, "%s: no memory for %lld bytes of workspace", fn,
-                                             static_cast<long long>(bytes)), false;
+  if (bytes && !scratch)
+    return PyErr_Format(PyExc_MemoryError, "%s: no memory for %lld bytes of workspace", fn,
+                        static_cast<long long>(bytes)),
+           false;
   PyThreadState* state = macs > 512 * 1024 ? PyEval_SaveThread() : nullptr;
   if (variant == kNaive) {
     table->gemm_naive(g);
@@ -248,7 +251,8 @@ PyObject* multiply(const char* fn, int nd, PyObject* a, PyObject* b, PyObject* b
     if (!check_array(fn, "bias", bias, 1)) return nullptr;
     if (array(bias)->dimensions[0] != g.n)
       return PyErr_Format(PyExc_ValueError, "%s: bias has %zd elements, the product %zd columns", fn,
-                          array(bias)->dimensions[0], g.n), nullptr;
+                          array(bias)->dimensions[0], g.n),
+             nullptr;
     if (dtype_code(bias) != code) return PyErr_Format(PyExc_TypeError, "%s: bias must have a's dtype", fn), nullptr;
     const bool as_is = reinterpret_cast<uintptr_t>(array(bias)->data) % es == 0 && array(bias)->strides[0] == es;
     bias_ref.p = as_is ? Py_NewRef(bias) : api->PyArray_NewCopy_(bias, 0);
@@ -308,13 +312,15 @@ PyObject* gemm(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwn
       while (act < 6 && PyUnicode_CompareWithASCIIString(s[3], kActNames[act])) act++;
     }
     if (act == 6)
-      return PyErr_Format(PyExc_ValueError,
-                          "gemm: act must be none, relu, gelu, gelu_tanh, tanh or sigmoid, got %R", s[3]), nullptr;
+      return PyErr_Format(PyExc_ValueError, "gemm: act must be none, relu, gelu, gelu_tanh, tanh or sigmoid, got %R",
+                          s[3]),
+             nullptr;
   }
   const int accumulate = s[5] && s[5] != Py_False ? PyObject_IsTrue(s[5]) : 0;
   if (accumulate < 0) return nullptr;
   if (accumulate && act)
-    return PyErr_Format(PyExc_ValueError, "gemm: accumulate takes no activation, got act='%s'", kActNames[act]), nullptr;
+    return PyErr_Format(PyExc_ValueError, "gemm: accumulate takes no activation, got act='%s'", kActNames[act]),
+           nullptr;
   const int code = dtype_code(a);
   if (code < 0 || dtype_code(b) != code) return call_twin(twin_gemm, args, nargs, kwnames);
   const int variant = chosen_variant();

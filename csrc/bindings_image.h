@@ -47,9 +47,9 @@ struct Operand {
 };
 inline Operand operand(const char* fn, const char* name, const py::array& a) {
   Operand r{py::array(), Dtype::F32};
-  if (a.dtype().is(py::dtype::of<double>())) {
+  if (a.dtype().num() == py::dtype::of<double>().num()) {
     r.dtype = Dtype::F64;
-  } else if (!a.dtype().is(py::dtype::of<float>())) {
+  } else if (a.dtype().num() != py::dtype::of<float>().num()) {
     throw py::type_error(std::string(fn) + "(): expected " + name + " of float32 or float64, but got " +
                          std::string(py::str(a.dtype())));
   }

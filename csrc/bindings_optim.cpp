@@ -123,15 +123,15 @@ bool step(const Arrays& arrays, void (*f32)(const OptimWork&, const Args&), void
   return true;
 }
 
-bool sgd(py::handle params, py::handle grads, py::handle bufs, double lr, double momentum, double dampening,
-         double weight_decay, bool nesterov, bool maximize, bool first_step) {
+bool sgd(const py::object& params, const py::object& grads, const py::object& bufs, double lr, double momentum,
+         double dampening, double weight_decay, bool nesterov, bool maximize, bool first_step) {
   SgdArgs a{lr, momentum, dampening, weight_decay, !bufs.is_none(), nesterov, maximize, first_step};
   return step(Arrays("sgd_step", {params, grads, bufs}), kernels().sgd_step_f32, kernels().sgd_step_f64, a);
 }
 
-bool adam(py::handle params, py::handle grads, py::handle exp_avgs, py::handle exp_avg_sqs, py::handle max_exp_avg_sqs,
-          double step_count, double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled,
-          bool maximize) {
+bool adam(const py::object& params, const py::object& grads, const py::object& exp_avgs, const py::object& exp_avg_sqs,
+          const py::object& max_exp_avg_sqs, double step_count, double lr, double beta1, double beta2, double eps,
+          double weight_decay, bool decoupled, bool maximize) {
   AdamArgs a;
   a.step_size = lr / (1 - std::pow(beta1, step_count));
   a.beta1 = beta1;
@@ -146,21 +146,22 @@ bool adam(py::handle params, py::handle grads, py::handle exp_avgs, py::handle e
               kernels().adam_step_f64, a);
 }
 
-bool adagrad(py::handle params, py::handle grads, py::handle sums, double step_count, double lr, double lr_decay,
-             double weight_decay, double eps, bool maximize) {
+bool adagrad(const py::object& params, const py::object& grads, const py::object& sums, double step_count, double lr,
+             double lr_decay, double weight_decay, double eps, bool maximize) {
   AdagradArgs a{lr / (1 + (step_count - 1) * lr_decay), weight_decay, eps, maximize};
   return step(Arrays("adagrad_step", {params, grads, sums}), kernels().adagrad_step_f32, kernels().adagrad_step_f64, a);
 }
 
-bool rmsprop(py::handle params, py::handle grads, py::handle square_avgs, py::handle grad_avgs, py::handle bufs,
-             double lr, double alpha, double eps, double weight_decay, double momentum, bool maximize) {
+bool rmsprop(const py::object& params, const py::object& grads, const py::object& square_avgs,
+             const py::object& grad_avgs, const py::object& bufs, double lr, double alpha, double eps,
+             double weight_decay, double momentum, bool maximize) {
   RmsPropArgs a{lr, alpha, eps, weight_decay, momentum, !grad_avgs.is_none(), !bufs.is_none(), maximize};
   return step(Arrays("rmsprop_step", {params, grads, square_avgs, grad_avgs, bufs}), kernels().rmsprop_step_f32,
               kernels().rmsprop_step_f64, a);
 }
 
 // The norm of order 1, 2 or inf, as a float; None where the twin has to compute it.
-py::object grad_norm(py::handle grads, double p) {
+py::object grad_norm(const py::object& grads, double p) {
   bool inf = std::isinf(p) && p > 0;
   if (p != 1 && p != 2 && !inf) return py::none();
   Arrays arrays("grad_norm", {py::handle(), grads});
@@ -181,7 +182,7 @@ py::object grad_norm(py::handle grads, double p) {
   return py::float_(total);
 }
 
-bool scale(py::handle grads, double factor) {
+bool scale(const py::object& grads, double factor) {
   Arrays arrays("scale_", {grads});
   if (!arrays.fits()) return false;
   OptimWork work = arrays.work();
@@ -191,11 +192,17 @@ bool scale(py::handle grads, double factor) {
 }  // namespace
 
 void bind_optim(py::module_& m) {
-  m.def("sgd_step", &sgd);
-  m.def("adam_step", &adam);
-  m.def("adagrad_step", &adagrad);
-  m.def("rmsprop_step", &rmsprop);
-  m.def("grad_norm", &grad_norm);
-  m.def("scale_", &scale);
+  m.def("sgd_step", &sgd, py::arg("params"), py::arg("grads"), py::arg("bufs"), py::arg("lr"), py::arg("momentum"),
+        py::arg("dampening"), py::arg("weight_decay"), py::arg("nesterov"), py::arg("maximize"), py::arg("first_step"));
+  m.def("adam_step", &adam, py::arg("params"), py::arg("grads"), py::arg("exp_avgs"), py::arg("exp_avg_sqs"),
+        py::arg("max_exp_avg_sqs"), py::arg("step"), py::arg("lr"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"),
+        py::arg("weight_decay"), py::arg("decoupled"), py::arg("maximize"));
+  m.def("adagrad_step", &adagrad, py::arg("params"), py::arg("grads"), py::arg("sums"), py::arg("step"), py::arg("lr"),
+        py::arg("lr_decay"), py::arg("weight_decay"), py::arg("eps"), py::arg("maximize"));
+  m.def("rmsprop_step", &rmsprop, py::arg("params"), py::arg("grads"), py::arg("square_avgs"), py::arg("grad_avgs"),
+        py::arg("bufs"), py::arg("lr"), py::arg("alpha"), py::arg("eps"), py::arg("weight_decay"), py::arg("momentum"),
+        py::arg("maximize"));
+  m.def("grad_norm", &grad_norm, py::arg("grads"), py::arg("p"));
+  m.def("scale_", &scale, py::arg("grads"), py::arg("factor"));
 }
 }  // namespace fastnn

@@ -54,7 +54,7 @@ std::vector<py::ssize_t> output_shape(const Sizes& x, const Pool2dShape& s) { re
 py::array index_array(const char* fn, const py::array& idx, const Sizes& x, const Pool2dShape& s) {
   check_size(fn, "idx", idx, {x[0], x[1], s.P, s.Q});
   const py::dtype want = max_pool2d_compact(s) ? py::dtype::of<uint8_t>() : py::dtype::of<int64_t>();
-  if (!idx.dtype().is(want))
+  if (idx.dtype().num() != want.num())
     throw py::type_error(std::string(fn) + "(): expected idx of " + std::string(py::str(want)) + ", but got " +
                          std::string(py::str(idx.dtype())));
   if (max_pool2d_compact(s)) return py::array_t<uint8_t, py::array::c_style | py::array::forcecast>(idx);

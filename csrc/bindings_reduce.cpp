@@ -1,5 +1,5 @@
-// Reductions: parsing, and what follows the sums (mean, var, norm). Integers, other norms and reductions of nothing go to
-// the NumPy twin.
+// Reductions: parsing, and what follows the sums (mean, var, norm). Integers, other norms and reductions of nothing go
+// to the NumPy twin.
 #include <cmath>
 #include <cstring>
 
@@ -236,8 +236,8 @@ PyObject* places(bool max, bool with_values, PyObject* const* args, Py_ssize_t n
       const int64_t rows = std::max<int64_t>(1, work / length);
       parallel_for((outer + rows - 1) / rows, [&](int64_t i, int) {
         const int64_t begin = i * rows;
-        k.arg_reduce_rows({in.view.dtype, max, x + begin * length * item, std::min(rows, outer - begin), length,
-                           length, extremes + begin * item, places + begin});
+        k.arg_reduce_rows({in.view.dtype, max, x + begin * length * item, std::min(rows, outer - begin), length, length,
+                           extremes + begin * item, places + begin});
       });
     } else {
       const int64_t width = std::min<int64_t>(inner, 1024), blocks = (inner + width - 1) / width;

@@ -195,40 +195,52 @@ void set_state(Generator& g, uint64_t seed, const py::array_t<uint32_t, py::arra
 void bind_rng(py::module_& m) {
   os::at_fork([] { rng_mutex.lock(); }, [] { rng_mutex.unlock(); }, [] { rng_mutex.unlock(); });
 
-  m.def("dropout_backward", &dropout_backward);
+  m.def("dropout_backward", &dropout_backward, py::arg("dy"), py::arg("mask"), py::arg("p"));
 
   // The fills answer False where the array's dtype or alignment is not one that they cover: nothing was drawn then.
   py::class_<Generator>(m, "Generator")
       .def(py::init<uint64_t>(), py::arg("seed"))
       .def_property_readonly("initial_seed", [](const Generator& g) { return g.state.seed; })
-      .def("manual_seed", [](Generator& g, uint64_t seed) { draw(g, 0, [&](RngState& s) { rng_seed(s, seed); }); })
+      .def(
+          "manual_seed", [](Generator& g, uint64_t seed) { draw(g, 0, [&](RngState& s) { rng_seed(s, seed); }); },
+          py::arg("seed"))
       .def("get_state", &get_state)
-      .def("set_state", &set_state)
-      .def("words32", &words32)
-      .def("words64", &words64)
-      .def("normals", &normals)
-      .def("randperm", &randperm)
-      .def("bernoulli_", &bernoulli)
-      .def("dropout", &dropout)
-      .def("uniform_",
-           [](Generator& g, py::array out, double low, double high) {
-             return with_dtype<float, double>(
-                 g, out, "uniform_", [&](RngState& s, auto* p, int64_t n) { rng_uniform(s, p, n, low, high); });
-           })
-      .def("normal_",
-           [](Generator& g, py::array out, double mean, double std, bool serial) {
-             return with_dtype<float, double>(
-                 g, out, "normal_", [&](RngState& s, auto* p, int64_t n) { rng_normal(s, p, n, mean, std, serial); });
-           })
-      .def("exponential_",
-           [](Generator& g, py::array out, double rate) {
-             return with_dtype<float, double>(g, out, "exponential_",
-                                              [&](RngState& s, auto* p, int64_t n) { rng_exponential(s, p, n, rate); });
-           })
+      .def("set_state", &set_state, py::arg("seed"), py::arg("key"), py::arg("pos"), py::arg("fresh"),
+           py::arg("cached"))
+      .def("words32", &words32, py::arg("n"))
+      .def("words64", &words64, py::arg("n"))
+      .def("normals", &normals, py::arg("n"))
+      .def("randperm", &randperm, py::arg("n"))
+      .def("bernoulli_", &bernoulli, py::arg("out").noconvert(), py::arg("p"))
+      .def("dropout", &dropout, py::arg("x"), py::arg("p"))
+      .def(
+          "uniform_",
+          [](Generator& g, py::array out, double low, double high) {
+            return with_dtype<float, double>(g, out, "uniform_",
+                                             [&](RngState& s, auto* p, int64_t n) { rng_uniform(s, p, n, low, high); });
+          },
+          py::arg("out").noconvert(), py::arg("low"), py::arg("high"))
+      .def(
+          "normal_",
+          [](Generator& g, py::array out, double mean, double std, bool serial) {
+            return with_dtype<float, double>(
+                g, out, "normal_", [&](RngState& s, auto* p, int64_t n) { rng_normal(s, p, n, mean, std, serial); });
+          },
+          py::arg("out").noconvert(), py::arg("mean"), py::arg("std"), py::arg("serial"))
+      .def(
+          "exponential_",
+          [](Generator& g, py::array out, double rate) {
+            return with_dtype<float, double>(g, out, "exponential_",
+                                             [&](RngState& s, auto* p, int64_t n) { rng_exponential(s, p, n, rate); });
+          },
+          py::arg("out").noconvert(), py::arg("rate"))
       // span = high - low; 0 stands for 2^64
-      .def("integers_", [](Generator& g, py::array out, int64_t low, uint64_t span) {
-        return with_dtype<int32_t, int64_t>(g, out, "integers_",
-                                            [&](RngState& s, auto* p, int64_t n) { rng_integers(s, p, n, low, span); });
-      });
+      .def(
+          "integers_",
+          [](Generator& g, py::array out, int64_t low, uint64_t span) {
+            return with_dtype<int32_t, int64_t>(
+                g, out, "integers_", [&](RngState& s, auto* p, int64_t n) { rng_integers(s, p, n, low, span); });
+          },
+          py::arg("out").noconvert(), py::arg("low"), py::arg("span"));
 }
 }  // namespace fastnn

@@ -1,5 +1,5 @@
-// Softmax, log-softmax, logsumexp and cross-entropy: parsing and checks. Class ids are checked here, before a kernel uses
-// one as an index.
+// Softmax, log-softmax, logsumexp and cross-entropy: parsing and checks. Class ids are checked here, before a kernel
+// uses one as an index.
 #include <algorithm>
 #include <cstring>
 
@@ -67,8 +67,8 @@ PyObject* softmax(Softmax op, PyObject* const* args, Py_ssize_t nargs) {
       parallel_for((tasks + group - 1) / group, [&](int64_t g, int) {
         for (int64_t i = g * group; i < std::min(tasks, (g + 1) * group); ++i) {
           const int64_t at = i / blocks * n * inner * item, begin = i % blocks * width;
-          k.softmax_columns({a.dtype, op, a.data + at, other + at, to + at, 1, n, inner, begin,
-                             std::min(inner, begin + width)});
+          k.softmax_columns(
+              {a.dtype, op, a.data + at, other + at, to + at, 1, n, inner, begin, std::min(inner, begin + width)});
         }
       });
     }

@@ -55,11 +55,20 @@ inline bool view_array(PyObject* o, ArrayView& v) {
     if (d->byteorder != '=' && d->byteorder != '|') return false;
     using npy = py::detail::npy_api;
     switch (d->type_num) {
-      case npy::NPY_FLOAT_: v.dtype = Dtype::F32; break;
-      case npy::NPY_DOUBLE_: v.dtype = Dtype::F64; break;
-      case npy::NPY_INT64_: v.dtype = Dtype::I64; break;
-      case npy::NPY_BOOL_: v.dtype = Dtype::Bool; break;
-      default: return false;
+      case npy::NPY_FLOAT_:
+        v.dtype = Dtype::F32;
+        break;
+      case npy::NPY_DOUBLE_:
+        v.dtype = Dtype::F64;
+        break;
+      case npy::NPY_INT64_:
+        v.dtype = Dtype::I64;
+        break;
+      case npy::NPY_BOOL_:
+        v.dtype = Dtype::Bool;
+        break;
+      default:
+        return false;
     }
   }
   if (a->nd > 32) return false;

@@ -46,9 +46,9 @@ struct Conv2dShape {
 enum class ConvPass : int { Forward, Input };
 
 // ---- pool2d ----
-// x [planes, H, W] -> y [planes, P, Q] with windows of R x S taps. P and Q are given (the binding applies torch's rule);
-// every window has at least one tap inside the image. Indices are bytes (the tap's number r*S + s) for at most 256 taps,
-// else int64 (h*W + w): see max_pool2d_compact.
+// x [planes, H, W] -> y [planes, P, Q] with windows of R x S taps. P and Q are given (the binding applies torch's
+// rule); every window has at least one tap inside the image. Indices are bytes (the tap's number r*S + s) for at most
+// 256 taps, else int64 (h*W + w): see max_pool2d_compact.
 struct Pool2dShape {
   int64_t planes, H, W, P, Q, R, S;
   int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
@@ -60,15 +60,17 @@ inline bool max_pool2d_compact(const Pool2dShape& s) { return s.R <= 256 && s.S 
 // ---- elementwise ----
 // The ops, each X(name): out = f(a), f(a, b) or f(a, b, c), all of one dtype, except that comparisons and tests give
 // bytes of 0 and 1, and where() takes its condition as such bytes. p are the op's numbers (slope, alpha, bounds ...).
-#define FASTNN_UNARY_OPS(X)                                                                                       \
-  X(neg) X(abs) X(sign) X(sqrt) X(rsqrt) X(reciprocal) X(square) X(cube) X(floor) X(ceil) X(round) X(trunc)       \
-  X(exp) X(exp2) X(expm1) X(log) X(log1p) X(log2) X(log10) X(tanh) X(sigmoid) X(erf)                              \
-  X(relu) X(leaky_relu) X(elu) X(silu) X(gelu) X(gelu_tanh) X(softplus) X(clamp)
+#define FASTNN_UNARY_OPS(X)                                                                                            \
+  X(neg)                                                                                                               \
+  X(abs) X(sign) X(sqrt) X(rsqrt) X(reciprocal) X(square) X(cube) X(floor) X(ceil) X(round) X(trunc) X(exp) X(exp2)    \
+      X(expm1) X(log) X(log1p) X(log2) X(log10) X(tanh) X(sigmoid) X(erf) X(relu) X(leaky_relu) X(elu) X(silu) X(gelu) \
+          X(gelu_tanh) X(softplus) X(clamp)
 #define FASTNN_TEST_OPS(X) X(isnan) X(isinf) X(isfinite)
-#define FASTNN_BINARY_OPS(X)                                                                                      \
-  X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(axpy)                                                       \
-  X(relu_backward) X(leaky_relu_backward) X(elu_backward) X(silu_backward) X(gelu_backward) X(gelu_tanh_backward) \
-  X(tanh_backward) X(sigmoid_backward) X(softplus_backward) X(clamp_backward) X(hardtanh_backward)
+#define FASTNN_BINARY_OPS(X)                                                                                 \
+  X(add)                                                                                                     \
+  X(sub) X(mul) X(div) X(maximum) X(minimum) X(axpy) X(relu_backward) X(leaky_relu_backward) X(elu_backward) \
+      X(silu_backward) X(gelu_backward) X(gelu_tanh_backward) X(tanh_backward) X(sigmoid_backward)           \
+          X(softplus_backward) X(clamp_backward) X(hardtanh_backward)
 #define FASTNN_COMPARE_OPS(X) X(eq) X(ne) X(lt) X(le) X(gt) X(ge)
 #define FASTNN_ELEMENTWISE_OPS(X) \
   FASTNN_UNARY_OPS(X) FASTNN_TEST_OPS(X) FASTNN_BINARY_OPS(X) FASTNN_COMPARE_OPS(X) X(where)
@@ -82,8 +84,7 @@ using ElementwiseFn = void (*)(int64_t n, void* out, const void* a, const void* 
 
 // ---- reduce ----
 // Sums (of x, x^2, |x|, (x - centre)^2), the product, and extremes (of x, |x|) that a NaN wins.
-#define FASTNN_REDUCE_OPS(X) \
-  X(Sum) X(Prod) X(Max) X(Min) X(SumSquare) X(SumAbs) X(MaxAbs) X(MinAbs) X(SumSquareDiff)
+#define FASTNN_REDUCE_OPS(X) X(Sum) X(Prod) X(Max) X(Min) X(SumSquare) X(SumAbs) X(MaxAbs) X(MinAbs) X(SumSquareDiff)
 enum class Reduce : int {
 #define FASTNN_ENUM(name) name,
   FASTNN_REDUCE_OPS(FASTNN_ENUM)
@@ -129,13 +130,13 @@ struct CrossEntropyArgs {
   double weight_sum;   // over all classes
   int64_t rows, classes, ignore_index;
   double smoothing;
-  void* lse;           // [rows]: logsumexp, written by forward, read by backward
-  void* loss;          // forward: [rows]
-  const void* dloss;   // backward: one value, or (dloss_stride 1) one a row
+  void* lse;          // [rows]: logsumexp, written by forward, read by backward
+  void* loss;         // forward: [rows]
+  const void* dloss;  // backward: one value, or (dloss_stride 1) one a row
   int64_t dloss_stride;
-  double scale;        // backward: times dloss
+  double scale;  // backward: times dloss
   void* dlogits;
-  bool stream;         // write dlogits past the caches
+  bool stream;  // write dlogits past the caches
 };
 
 // ---- optim ----
@@ -180,10 +181,18 @@ struct Kernels {
 };
 
 // One table per instruction set that was compiled in (csrc/cpu/table.cpp).
-namespace baseline { extern const Kernels table; }
-namespace avx2 { extern const Kernels table; }
-namespace avx512 { extern const Kernels table; }
-namespace avx512_bf16 { extern const Kernels table; }
+namespace baseline {
+extern const Kernels table;
+}
+namespace avx2 {
+extern const Kernels table;
+}
+namespace avx512 {
+extern const Kernels table;
+}
+namespace avx512_bf16 {
+extern const Kernels table;
+}
 
 // The table in use (csrc/dispatch.cpp).
 const Kernels& kernels();

@@ -9,9 +9,9 @@
 
 namespace fastnn {
 namespace {
-constexpr int64_t kTask = 32768;     // elements a task; also the longest piece of a row reduced at once
-constexpr int64_t kColumns = 4096;   // columns a task
-constexpr int64_t kRowBlock = 64;    // rows that the column kernel sums in registers
+constexpr int64_t kTask = 32768;    // elements a task; also the longest piece of a row reduced at once
+constexpr int64_t kColumns = 4096;  // columns a task
+constexpr int64_t kRowBlock = 64;   // rows that the column kernel sums in registers
 
 struct Dims {
   int n = 0;
@@ -66,9 +66,7 @@ Split split(const Reduction& r) {
   for (int i = 0; i < n; ++i) s.reduced.push(r.shape[order[i]], r.strides[order[i]]);
   return s;
 }
-bool by_rows(const Split& s) {
-  return s.reduced.n ? s.reduced.strides[s.reduced.n - 1] == 1 : s.kept.n == 0;
-}
+bool by_rows(const Split& s) { return s.reduced.n ? s.reduced.strides[s.reduced.n - 1] == 1 : s.kept.n == 0; }
 bool by_columns(const Split& s) { return s.kept.n && s.kept.strides[s.kept.n - 1] == 1; }
 
 // What joins the partial results.
@@ -108,8 +106,7 @@ void in_groups(int64_t count, int64_t each, const F& f) {
   if (count <= group) {
     f(int64_t(0), count);
   } else {
-    parallel_for((count + group - 1) / group,
-                 [&](int64_t i, int) { f(i * group, std::min(count, (i + 1) * group)); });
+    parallel_for((count + group - 1) / group, [&](int64_t i, int) { f(i * group, std::min(count, (i + 1) * group)); });
   }
 }
 
@@ -173,11 +170,9 @@ void columns(const Reduction& r, Split s, const char* centre, char* out) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t block = i % blocks, chunk = i / blocks % chunks, matrix = i / blocks / chunks;
       const int64_t start = chunk % per_run * height, column = block * width;
-      const int64_t offset =
-          s.kept.offset(matrix) + s.reduced.offset(chunk / per_run) + start * row_stride + column;
-      k.reduce_columns({r.dtype, r.op, r.x + offset * item, std::min(height, n - start),
-                        std::min(width, cols - column), row_stride,
-                        centre ? centre + (matrix * cols + column) * item : nullptr,
+      const int64_t offset = s.kept.offset(matrix) + s.reduced.offset(chunk / per_run) + start * row_stride + column;
+      k.reduce_columns({r.dtype, r.op, r.x + offset * item, std::min(height, n - start), std::min(width, cols - column),
+                        row_stride, centre ? centre + (matrix * cols + column) * item : nullptr,
                         to + ((matrix * chunks + chunk) * cols + column) * item});
     }
   });

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace fastnn {
 namespace {
 constexpr int64_t kTileRows = 16, kTileCols = 64;
@@ -31,6 +35,23 @@ void scatter(char* to, int64_t stride, const char* from, int64_t n, int itemsize
     default:
       for (int64_t i = 0; i < n; ++i) std::memcpy(to + i * stride, from + 8 * i, 8);
   }
+}
+
+// to[i] = from[i] past the caches, where the target has such stores.
+void stream_copy(char* to, const char* from, int64_t bytes) {
+#if defined(__SSE2__)
+  const int64_t head = std::min<int64_t>(bytes, static_cast<int64_t>(-reinterpret_cast<uintptr_t>(to) % 16));
+  std::memcpy(to, from, static_cast<size_t>(head));
+  int64_t i = head;
+  for (; i + 16 <= bytes; i += 16) {
+    const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i));
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to + i), v);
+  }
+  std::memcpy(to + i, from + i, static_cast<size_t>(bytes - i));
+  _mm_sfence();
+#else
+  std::memcpy(to, from, static_cast<size_t>(bytes));
+#endif
 }
 }  // namespace
 
@@ -92,7 +113,16 @@ void StridedLoop::run(int64_t begin, int64_t end) const {
     if (direct) {
       const char* q[kMaxOperands] = {};
       for (int k = 0; k < operands; ++k) q[k] = base[k] + at * itemsize[k];
-      fn(n, const_cast<char*>(q[0]), q[1], q[2], q[3], p);
+      if (!stream) {
+        fn(n, const_cast<char*>(q[0]), q[1], q[2], q[3], p);
+      } else {
+        for (int64_t i = 0; i < n; i += kBlock) {
+          const int64_t m = std::min(kBlock, n - i);
+          fn(m, buffer[0], q[1], q[2], q[3], p);
+          stream_copy(const_cast<char*>(q[0]) + i * itemsize[0], buffer[0], m * itemsize[0]);
+          for (int k = 1; k < operands; ++k) q[k] += m * itemsize[k];
+        }
+      }
     } else {
       for (int64_t i = 0; i < n; i += kBlock) {
         const int64_t m = std::min(kBlock, n - i);
@@ -190,8 +220,7 @@ void StridedLoop::run_parallel(int64_t grain) const {
     });
     return;
   }
-  parallel_for((n + grain - 1) / grain,
-               [&](int64_t i, int) { run(i * grain, std::min(n, (i + 1) * grain)); });
+  parallel_for((n + grain - 1) / grain, [&](int64_t i, int) { run(i * grain, std::min(n, (i + 1) * grain)); });
 }
 
 }  // namespace fastnn

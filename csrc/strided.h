@@ -1,5 +1,6 @@
-// Elementwise loops over any strides: dimensions coalesced, rows that are not contiguous gathered through small buffers,
-// the whole cut into chunks by size alone. Independent of the instruction set: the loops themselves are the kernels'.
+// Elementwise loops over any strides: dimensions coalesced, rows that are not contiguous gathered through small
+// buffers, the whole cut into chunks by size alone. Independent of the instruction set: the loops themselves are the
+// kernels'.
 #pragma once
 #include "kernels.h"
 #include "runtime/thread_pool.h"
@@ -18,6 +19,7 @@ struct StridedLoop {
   int itemsize[kMaxOperands];
   ElementwiseFn fn;
   double p[2];
+  bool stream;  // results go past the caches
 
   // Order of the dimensions as in memory of operand `leader`, then merged wherever all operands allow.
   void sort_by(int leader, int* order);

@@ -102,7 +102,8 @@ def test_child_runs_the_op(name, table, three_threads):
         assert OPS[name]() == want, "the parent's own bits changed after a fork"
 
 
-@pytest.mark.parametrize("table", BACKENDS, indirect=True)
+# Not on NumPy: its BLAS can deadlock in fork() itself while another thread is in a product.
+@pytest.mark.parametrize("table", [b for b in BACKENDS if b != "numpy"], indirect=True)
 def test_fork_while_another_thread_computes(table, three_threads):
     want, stop = OPS["matmul"](), threading.Event()
 

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from fastnn import backend
 from fastnn.backend import variants
 

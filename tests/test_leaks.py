@@ -214,17 +214,16 @@ def test_backward_frees_what_it_used():
     assert freed() is None, "backward without retain_graph keeps the saved tensors"
 
 
-@needs_proc
 def test_a_hook_that_refers_to_its_tensor_is_collected():
+    """Such a cycle is the user's; the garbage collector must see through the graph and free it."""
+
     def run():
-        w = fastnn.ones(50_000, requires_grad=True)
+        w = fastnn.ones(3, requires_grad=True)
         y = w * 2
         y.register_hook(lambda g: g + y.detach())
         y.sum().backward()
+        return weakref.ref(y)
 
-    for _ in range(20):
-        run()
-    before = rss_kb()
-    for _ in range(300):
-        run()
-    assert rss_kb() - before < 4096  # 300 runs hold 120 MB if nothing is collected
+    made = [run() for _ in range(20)]
+    gc.collect()
+    assert not [ref for ref in made if ref() is not None]

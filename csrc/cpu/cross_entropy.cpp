@@ -1,6 +1,6 @@
 // Cross-entropy from logits. Forward reads the logits once: blocks small enough for the first cache give their largest
-// value, then their exponentials, and the sum is rescaled where the maximum grew. Backward reads them once more and writes
-// the gradient in the same pass: softmax is exp(x - logsumexp).
+// value, then their exponentials, and the sum is rescaled where the maximum grew. Backward reads them once more and
+// writes the gradient in the same pass: softmax is exp(x - logsumexp).
 #include "cpu/rows.h"
 #include "cpu/vecmath.h"
 #include "kernels.h"
@@ -11,22 +11,6 @@ namespace {
 
 constexpr int64_t kBlock = 2048;
 
-#if defined(__AVX512F__)
-FASTNN_INLINE void stream(float* p, Vec<float> v) { _mm512_stream_ps(p, (__m512)v.v); }
-FASTNN_INLINE void stream(double* p, Vec<double> v) { _mm512_stream_pd(p, (__m512d)v.v); }
-FASTNN_INLINE void stream_end() { _mm_sfence(); }
-#elif defined(__AVX2__)
-FASTNN_INLINE void stream(float* p, Vec<float> v) { _mm256_stream_ps(p, (__m256)v.v); }
-FASTNN_INLINE void stream(double* p, Vec<double> v) { _mm256_stream_pd(p, (__m256d)v.v); }
-FASTNN_INLINE void stream_end() { _mm_sfence(); }
-#else
-template <class T>
-FASTNN_INLINE void stream(T* p, Vec<T> v) {
-  v.store(p);
-}
-FASTNN_INLINE void stream_end() {}
-#endif
-
 template <class T>
 FASTNN_INLINE Vec<T> load_or(const T* x, int64_t n, Vec<T> other) {
   constexpr int L = Vec<T>::size;
@@ -35,8 +19,8 @@ FASTNN_INLINE Vec<T> load_or(const T* x, int64_t n, Vec<T> other) {
   return first(Vec<T>::load(x, w), w, other);
 }
 
-// The row's largest value m and the sum of exp(x - m): logsumexp is m + log(sum), NaN for a NaN, +inf, or -inf alone, as
-// torch's log_softmax.
+// The row's largest value m and the sum of exp(x - m): logsumexp is m + log(sum), NaN for a NaN, +inf, or -inf alone,
+// as torch's log_softmax.
 template <class T>
 FASTNN_INLINE void exp_sum(const T* x, int64_t n, T& largest, T& total) {
   constexpr int L = Vec<T>::size;
@@ -156,7 +140,8 @@ void backward(const CrossEntropyArgs& a) {
     int64_t j = 0;
     if (a.stream) {
       // Up to the first aligned store, then whole lines past the caches.
-      const int head = static_cast<int>((kVecBytes - reinterpret_cast<uintptr_t>(dx) % kVecBytes) % kVecBytes / sizeof(T));
+      const int head =
+          static_cast<int>((kVecBytes - reinterpret_cast<uintptr_t>(dx) % kVecBytes) % kVecBytes / sizeof(T));
       if (head > 0 && head <= n) {
         at(0, head).store(dx, head);
         j = head;

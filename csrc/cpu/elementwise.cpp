@@ -15,8 +15,8 @@ FASTNN_OP2(minimum, return select(isnan(x), x, min(x, y));)
 FASTNN_OP2(axpy, return fma(p0, y, x);)  // x + alpha y
 
 FASTNN_OP2(relu_backward, return select(le(y, zero), zero, x);)  // passes at NaN
-FASTNN_OP2(leaky_relu_backward, return select(gt(y, zero), x, x * p0);)
-FASTNN_OP2(elu_backward, return select(gt(y, zero), x, x * (p0 * vexp(y)));)
+FASTNN_OP2(leaky_relu_backward, return select(gt(y, zero), x, x* p0);)
+FASTNN_OP2(elu_backward, return select(gt(y, zero), x, x*(p0* vexp(y)));)
 FASTNN_OP2(tanh_backward, return x * (one - y * y);)
 FASTNN_OP2(sigmoid_backward, return x * (one - y) * y;)
 FASTNN_OP2(silu_backward, const V s = vsigmoid(y); return x * (s * fma(y, one - s, one));)
@@ -27,7 +27,7 @@ FASTNN_OP2(gelu_backward, V bell; const V cdf = normal_cdf(y, bell);
 FASTNN_OP2(gelu_tanh_backward, const V k = vset<T>(1.5957691216057308); const V cyy = vset<T>(0.044715) * y * y;
            const V s = vsigmoid(k * fma(cyy, y, y)); const V slope = k * fma(cyy, vset<T>(3), one);
            return x * (s * fma(y * (one - s), slope, one));)
-FASTNN_OP2(softplus_backward, const V z = y * p0; return select(gt(z, p1), x, x * vsigmoid(z));)
+FASTNN_OP2(softplus_backward, const V z = y * p0; return select(gt(z, p1), x, x* vsigmoid(z));)
 FASTNN_OP2(clamp_backward, return select(ge(y, p0) & le(y, p1), x, zero);)
 FASTNN_OP2(hardtanh_backward, return select(le(y, p0) | ge(y, p1), zero, x);)
 

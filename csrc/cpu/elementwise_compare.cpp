@@ -11,14 +11,14 @@ struct Any {
   typedef T type __attribute__((aligned(1), may_alias));
 };
 
-#define FASTNN_COMPARE(name, expression)                                                                       \
-  template <class T>                                                                                           \
-  void name##_loop(int64_t n, void* out, const void* a, const void* b, const void*, const double*) {           \
-    const typename Any<T>::type *x = static_cast<const typename Any<T>::type*>(a),                             \
-                                *y = static_cast<const typename Any<T>::type*>(b);                             \
-    uint8_t* r = static_cast<uint8_t*>(out);                                                                   \
-    (void)y;                                                                                                   \
-    for (int64_t i = 0; i < n; ++i) r[i] = expression;                                                         \
+#define FASTNN_COMPARE(name, expression)                                                             \
+  template <class T>                                                                                 \
+  void name##_loop(int64_t n, void* out, const void* a, const void* b, const void*, const double*) { \
+    const typename Any<T>::type *x = static_cast<const typename Any<T>::type*>(a),                   \
+                                *y = static_cast<const typename Any<T>::type*>(b);                   \
+    uint8_t* r = static_cast<uint8_t*>(out);                                                         \
+    (void)y;                                                                                         \
+    for (int64_t i = 0; i < n; ++i) r[i] = expression;                                               \
   }
 FASTNN_COMPARE(eq, x[i] == y[i])
 FASTNN_COMPARE(ne, x[i] != y[i])

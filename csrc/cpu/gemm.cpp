@@ -24,9 +24,12 @@ void run_item(const GemmArgs& g, int64_t i, void* workspace) {
   one.b = static_cast<const char*>(g.b) + i * g.b_bs * es;
   one.c = static_cast<char*>(g.c) + i * g.c_bs * es;
   switch (g.dtype) {
-    case Dtype::F64: return gemm_f64(one, workspace);
-    case Dtype::BF16: return gemm_bf16(one, workspace);
-    default: return gemm_f32(one, workspace);
+    case Dtype::F64:
+      return gemm_f64(one, workspace);
+    case Dtype::BF16:
+      return gemm_bf16(one, workspace);
+    default:
+      return gemm_f32(one, workspace);
   }
 }
 }  // namespace

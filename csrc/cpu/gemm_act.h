@@ -10,7 +10,8 @@ namespace {
 template <class T>
 FASTNN_INLINE Vec<T> activate(Vec<T> x, GemmAct act) {
   switch (act) {
-    case GemmAct::Relu: return max(Vec<T>::zero(), x);
+    case GemmAct::Relu:
+      return max(Vec<T>::zero(), x);
     case GemmAct::Gelu: {
       Vec<T> bell;
       return x * normal_cdf(x, bell);
@@ -18,9 +19,12 @@ FASTNN_INLINE Vec<T> activate(Vec<T> x, GemmAct act) {
     // 0.5 x (1 + tanh(k (x + c x^3))) = x sigmoid(2 k (x + c x^3))
     case GemmAct::GeluTanh:
       return x * vsigmoid(vset<T>(1.5957691216057308) * fma(vset<T>(0.044715) * x * x, x, x));
-    case GemmAct::Tanh: return vtanh(x);
-    case GemmAct::Sigmoid: return vsigmoid(x);
-    default: return x;
+    case GemmAct::Tanh:
+      return vtanh(x);
+    case GemmAct::Sigmoid:
+      return vsigmoid(x);
+    default:
+      return x;
   }
 }
 

@@ -17,9 +17,11 @@
 //                  void operator()(T* panel, int64_t j0, int cols, int64_t k0, int64_t kc) const; };
 // It is called from several threads at once, for different panels. Or an operand read where it lies: DirectA, DirectB.
 //
-// Store: template <int R, int NV> void tile(Vec<T> (&acc)[R][NV], int64_t i, int64_t j, int cols, bool first, bool last)
-//   gets the products of rows i .. i + R - 1 and columns j .. j + cols - 1 (lane l of acc[r][v] is column j + v * W + l)
-//   over one K block. first / last: it is the first / last K block, so !first adds to what was stored before.
+// Store: template <int R, int NV> void tile(Vec<T> (&acc)[R][NV], int64_t i, int64_t j, int cols, bool first, bool
+// last)
+//   gets the products of rows i .. i + R - 1 and columns j .. j + cols - 1 (lane l of acc[r][v] is column j + v * W +
+//   l) over one K block. first / last: it is the first / last K block, so !first adds to what was stored before.
+//   prefetch(i, j, rows, cols) is called before the products of a tile are computed; it may do nothing.
 //   RowMajorStore below is the usual one: rows of C at stride ldc, bias, activation.
 //
 // Threads: packing is one parallel loop over panels, then the tiles are another. Both are cut by shape alone, and each
@@ -75,8 +77,8 @@ struct DirectB {
   void operator()(T*, int64_t, int, int64_t, int64_t) const {}
 };
 
-// Tiles of full width are compiled with and without a partial last vector, narrower ones only with it where masked loads
-// and stores are instructions: they cost nothing there, and code is saved.
+// Tiles of full width are compiled with and without a partial last vector, narrower ones only with it where masked
+// loads and stores are instructions: they cost nothing there, and code is saved.
 template <class T>
 constexpr bool prefer_whole(int nv) {
   return nv == GemmTile<T>::kNv || kVecBytes < 32;
@@ -91,6 +93,13 @@ struct RowMajorStore {
   const T* row_bias;  // [M] or null
   GemmAct act;
   bool accumulate;
+
+  // The lines of C that a tile will write, asked for before its products are computed.
+  FASTNN_INLINE void prefetch(int64_t i, int64_t j, int rows, int cols) const {
+    const T* p = c + i * ldc + j;
+    for (int r = 0; r < rows; r++, p += ldc)
+      for (int x = 0; x < cols; x += 64 / static_cast<int>(sizeof(T))) __builtin_prefetch(p + x, 1);
+  }
 
   template <int R, int NV>
   FASTNN_INLINE void tile(Vec<T> (&acc)[R][NV], int64_t i, int64_t j, int cols, bool first, bool last) const {
@@ -195,23 +204,36 @@ __attribute__((noinline)) void strip(int64_t i0, int64_t i1, int64_t kc, const A
   int64_t i = i0;
   auto rows = [&](auto r) __attribute__((always_inline)) {
     Acc<T> acc[decltype(r)::value][NV];
+    store.prefetch(i_base + i, j, decltype(r)::value, cols);
     micro_kernel<T, decltype(r)::value, NV, TAIL>(kc, a, as.rs, as.ks, b, bks, tail, acc);
     store.tile(acc, i_base + i, j, cols, first, last);
   };
   for (; i + MR <= i1; i += MR, a += as.panel) rows(Int<MR>());
   switch (i1 - i) {
-    case 1: rows(Int<1>()); break;
-    case 2: rows(Int<2>()); break;
-    case 3: rows(Int<3>()); break;
-    case 4: rows(Int<4>()); break;
-    case 5: rows(Int<5>()); break;
-    default: break;
+    case 1:
+      rows(Int<1>());
+      break;
+    case 2:
+      rows(Int<2>());
+      break;
+    case 3:
+      rows(Int<3>());
+      break;
+    case 4:
+      rows(Int<4>());
+      break;
+    case 5:
+      rows(Int<5>());
+      break;
+    default:
+      break;
   }
 }
 
 template <class T, class Store>
-FASTNN_INLINE void strip_any(bool whole, int64_t i0, int64_t i1, int64_t kc, const ASpan<T>& as, const T* b, int64_t bks,
-                             int64_t i_base, int64_t j, int cols, const Store& store, bool first, bool last) {
+FASTNN_INLINE void strip_any(bool whole, int64_t i0, int64_t i1, int64_t kc, const ASpan<T>& as, const T* b,
+                             int64_t bks, int64_t i_base, int64_t j, int cols, const Store& store, bool first,
+                             bool last) {
   constexpr int W = Vec<T>::size;
   auto run = [&](auto nv) __attribute__((always_inline)) {
     constexpr int NV = decltype(nv)::value;
@@ -221,8 +243,10 @@ FASTNN_INLINE void strip_any(bool whole, int64_t i0, int64_t i1, int64_t kc, con
     strip<T, NV, true>(i0, i1, kc, as, b, bks, i_base, j, cols, store, first, last);
   };
   switch ((cols + W - 1) / W) {
-    case 1: return run(Int<1>());
-    case 2: return run(Int<2>());
+    case 1:
+      return run(Int<1>());
+    case 2:
+      return run(Int<2>());
     case 3:
       if constexpr (GemmTile<T>::kNv == 4) return run(Int<3>());
       return;
@@ -242,14 +266,10 @@ template <class T>
 FASTNN_INLINE void chunk_grid(int64_t m, int64_t n, int64_t kc, int64_t* gm, int64_t* gn) {
   const int64_t pm = ceil_div(m, GemmTile<T>::kMr), pn = ceil_div(n, GemmTile<T>::kNr);
   const int64_t want = min_i(max_i(m * n * kc / kGemmChunkMacs, 1), kGemmMaxChunks);
-  // Columns first, as long as a chunk keeps >= 4 panels of B to one pass over its rows of A; then rows; a wide and low
-  // product is cut by columns only.
-  int64_t cn = min_i(pn, max_i(pn / 4, 1));
-  if (cn > want) cn = want;
-  int64_t cm = min_i(pm, ceil_div(want, cn));
-  if (cm * cn < want) cn = min_i(pn, ceil_div(want, cm));
-  *gm = cm;
-  *gn = cn;
+  // Rows first, as long as a panel of B, once in L2, serves 16 panels of A; then columns; then rows again.
+  *gm = min_i(want, ceil_div(pm, 16));
+  *gn = min_i(pn, ceil_div(want, *gm));
+  if (*gm * *gn < want) *gm = min_i(pm, ceil_div(want, *gn));
 }
 
 template <class T, class SrcA, class SrcB>
@@ -316,14 +336,16 @@ void gemm_blocked(int64_t M, int64_t N, int64_t K, const SrcA& src_a, const SrcB
         }
         int64_t gm, gn;
         chunk_grid<T>(mc, nc, kc, &gm, &gn);
+        // Neighbouring chunks, which one thread tends to get, share what does not fit into its L2 for good.
+        const bool rows_first = mc * kc * static_cast<int64_t>(sizeof(T)) <= kGemmDirect;
         parallel_for(gm * gn, [&](int64_t c, int) {
-          const int64_t m = c / gn, n = c % gn;
+          const int64_t m = rows_first ? c % gm : c / gn, n = rows_first ? c / gm : c % gn;
           const int64_t i0 = m * pm / gm * MR, i1 = min_i((m + 1) * pm / gm * MR, mc);
           for (int64_t p = n * pn / gn; p < (n + 1) * pn / gn; p++) {
             const int cols = static_cast<int>(min_i(NR, nc - p * NR));
             if constexpr (SrcB::kPacks) {
               strip_any<T>(true, i0, i1, kc, as, packed_b + p * NR * kc, round_up(cols, W), ic, jc + p * NR, cols,
-                                  store, first, last);
+                           store, first, last);
             } else {
               const T* b = src_b.p + pc * src_b.ld + jc + p * NR;
               strip_any<T>(cols % W == 0, i0, i1, kc, as, b, src_b.ld, ic, jc + p * NR, cols, store, first, last);

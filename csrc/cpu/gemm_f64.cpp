@@ -1,7 +1,6 @@
 // Products of doubles.
-#include "cpu/gemm_one.h"
-
 #include "cpu/gemm_forms.h"
+#include "cpu/gemm_one.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {

@@ -8,7 +8,7 @@ namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-enum class Form { Blocked, Dot, DotSwapped, RowStream, RowStreamSwapped };
+enum class Form { Blocked, Mirrored, Dot, DotSwapped, RowStream, RowStreamSwapped };
 
 // Along which index an operand is contiguous. A size-1 direction may have any stride, so it counts as contiguous
 // along the other one.
@@ -33,6 +33,10 @@ Form form_of(const GemmArgs& g, const Layout& l) {
   if (g.n <= kGemmDotColumns && l.a_k && l.b_k && g.k >= 16) return Form::DotSwapped;
   if (g.m <= kStreamRows && l.b_n && (g.k * g.n > kL2 || g.m == 1)) return Form::RowStream;
   if (g.n == 1 && l.a_m && g.ldc == 1) return Form::RowStreamSwapped;
+  // x @ W.T with fewer rows than W has: the mirror image C^T = W x^T transposes x while packing, not W. Its columns are
+  // x's rows, and must fill their vectors.
+  constexpr int64_t W = Vec<T>::size;
+  if (l.a_k && l.b_k && 2 * g.m <= g.n && g.k >= 64 && 16 * (round_up(g.m, W) - g.m) <= g.m) return Form::Mirrored;
   return Form::Blocked;
 }
 
@@ -62,15 +66,88 @@ FASTNN_INLINE auto with_sources(const GemmArgs& g, const T* a, const T* b, const
 }
 
 template <class T, class SrcA, class SrcB>
-FASTNN_INLINE int64_t blocked_workspace(const GemmArgs& g, const SrcA&, const SrcB&) {
+FASTNN_INLINE int64_t sources_workspace(const GemmArgs& g, const SrcA&, const SrcB&) {
   return gemm_blocked_workspace<T, SrcA, SrcB>(g.m, g.n, g.k);
+}
+
+// The product whose result is the transpose of g's.
+FASTNN_INLINE GemmArgs mirrored(const GemmArgs& g) {
+  GemmArgs t = g;
+  t.m = g.n;
+  t.n = g.m;
+  t.a = g.b;
+  t.a_rs = g.b_cs;
+  t.a_cs = g.b_rs;
+  t.b = g.a;
+  t.b_rs = g.a_cs;
+  t.b_cs = g.a_rs;
+  return t;
+}
+// Its result [n, m], rows padded to whole vectors and apart from one another's L1 sets, is kept in the workspace.
+template <class T>
+FASTNN_INLINE int64_t mirror_pitch(const GemmArgs& g) {
+  return round_up(g.m, Vec<T>::size) + 64 / static_cast<int64_t>(sizeof(T));
+}
+
+template <class T>
+int64_t blocked_workspace(const GemmArgs& g) {
+  return with_sources<T>(g, nullptr, nullptr,
+                         [&](const auto& sa, const auto& sb) { return sources_workspace<T>(g, sa, sb); });
 }
 
 template <class T>
 int64_t workspace_one(const GemmArgs& g) {
-  if (form_of<T>(g, layout(g)) != Form::Blocked) return 0;
-  return with_sources<T>(g, nullptr, nullptr, [&](const auto& sa, const auto& sb) {
-    return blocked_workspace<T>(g, sa, sb);
+  const Form form = form_of<T>(g, layout(g));
+  if (form == Form::Blocked) return blocked_workspace<T>(g);
+  if (form == Form::Mirrored) {
+    const GemmArgs t = mirrored(g);
+    return round_up(g.n * mirror_pitch<T>(g) * static_cast<int64_t>(sizeof(T)), 64) + blocked_workspace<T>(t);
+  }
+  return 0;
+}
+
+template <class T>
+void blocked(const GemmArgs& g, const RowMajorStore<T>& store, void* workspace) {
+  with_sources<T>(g, static_cast<const T*>(g.a), static_cast<const T*>(g.b), [&](const auto& sa, const auto& sb) {
+    gemm_blocked<T>(g.m, g.n, g.k, sa, sb, store, workspace);
+    return 0;
+  });
+}
+
+template <class T>
+void blocked_mirrored(const GemmArgs& g, void* workspace) {
+  const GemmArgs t = mirrored(g);
+  const int64_t pitch = mirror_pitch<T>(g);
+  T* const ct = static_cast<T*>(workspace);
+  blocked<T>(t, {ct, pitch, nullptr, nullptr, GemmAct::None, false},
+             static_cast<char*>(workspace) + round_up(g.n * pitch * static_cast<int64_t>(sizeof(T)), 64));
+  // C = act(transpose + bias), kCols columns at a time.
+  constexpr int64_t kCols = 256 / sizeof(T);
+  const T* bias = static_cast<const T*>(g.bias);
+  parallel_for(ceil_div(g.n, kCols), [&](int64_t chunk, int) {
+    constexpr int W = Vec<T>::size;
+    const int64_t j0 = chunk * kCols, cols = min_i(kCols, g.n - j0);
+    alignas(64) T block[16 * kCols];
+    for (int64_t i0 = 0; i0 < g.m; i0 += 16) {
+      const int64_t rows = min_i(16, g.m - i0);
+      transpose(ct + j0 * pitch + i0, pitch, rows, static_cast<int>(cols), block, kCols);
+      for (int64_t i = 0; i < rows; i++) {
+        T* c = static_cast<T*>(g.c) + (i0 + i) * g.ldc + j0;
+        for (int64_t j = 0; j < cols; j += W) {
+          const int n = static_cast<int>(min_i(W, cols - j));
+          Vec<T> v = Vec<T>::load(block + i * kCols + j);
+          if (g.accumulate) v += Vec<T>::load(c + j, n);
+          if (bias) v += Vec<T>::load(bias + j0 + j, n);
+          if (g.act == GemmAct::Relu) v = max(Vec<T>::zero(), v);
+          if (n == W) {
+            v.store(c + j);
+          } else {
+            v.store(c + j, n);
+          }
+        }
+        if (g.act > GemmAct::Relu) activate_tile(c, g.ldc, 1, cols, g.act);
+      }
+    }
   });
 }
 
@@ -89,13 +166,11 @@ void run_one(const GemmArgs& g, void* workspace) {
                                 g.accumulate);
     case Form::RowStreamSwapped:
       return row_stream_form<T>(1, g.m, g.k, b, 1, g.b_rs, a, g.a_cs, c, 1, nullptr, bias, g.act, g.accumulate);
-    case Form::Blocked: break;
+    case Form::Mirrored:
+      return blocked_mirrored<T>(g, workspace);
+    case Form::Blocked:
+      return blocked<T>(g, {c, g.ldc, bias, nullptr, g.act, g.accumulate}, workspace);
   }
-  const RowMajorStore<T> store{c, g.ldc, bias, nullptr, g.act, g.accumulate};
-  with_sources<T>(g, a, b, [&](const auto& sa, const auto& sb) {
-    gemm_blocked<T>(g.m, g.n, g.k, sa, sb, store, workspace);
-    return 0;
-  });
 }
 
 }  // namespace

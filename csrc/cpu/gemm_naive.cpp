@@ -1,4 +1,5 @@
-// The definition of gemm: three loops, in the accumulation type, k in order. What the other variants are tested against.
+// The definition of gemm: three loops, in the accumulation type, k in order. What the other variants are tested
+// against.
 #include "cpu/gemm_act.h"
 #include "cpu/gemm_bf16.h"
 #include "kernels.h"

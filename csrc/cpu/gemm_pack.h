@@ -44,10 +44,11 @@ FASTNN_INLINE Vec<T> load_lanes(const T* const* rows, int step, int64_t k) {
   (void)step;
 #if defined(__AVX512F__)
   auto lane = [&](int q) __attribute__((always_inline)) { return _mm_loadu_ps((const float*)(rows[q * step] + k)); };
-  __m512 r = _mm512_castps128_ps512(lane(0));
-  r = _mm512_insertf32x4(r, lane(1), 1);
-  r = _mm512_insertf32x4(r, lane(2), 2);
-  return (typename Vec<T>::V)_mm512_insertf32x4(r, lane(3), 3);
+  // Masked broadcasts from memory: a load and a blend, where an insert would be a load and a shuffle.
+  __m512 r = _mm512_broadcast_f32x4(lane(0));
+  r = _mm512_mask_broadcast_f32x4(r, 0x00f0, lane(1));
+  r = _mm512_mask_broadcast_f32x4(r, 0x0f00, lane(2));
+  return (typename Vec<T>::V)_mm512_mask_broadcast_f32x4(r, 0xf000, lane(3));
 #elif defined(__AVX2__)
   auto lane = [&](int q) __attribute__((always_inline)) { return _mm_loadu_ps((const float*)(rows[q * step] + k)); };
   return (typename Vec<T>::V)_mm256_insertf128_ps(_mm256_castps128_ps256(lane(0)), lane(1), 1);
@@ -93,6 +94,35 @@ struct PackBRows {
   }
 };
 
+// dst[k * ldd + c] = src[c * lds + k] for k < n, c < cols; 0 for cols <= c < the next multiple of W, all of which is
+// written. W rows of src are read side by side, 16 bytes of each at a time; where their distance would put them into
+// the same few sets of L1, they go through a small buffer, whole lines at a time.
+template <class T>
+FASTNN_INLINE void transpose(const T* src, int64_t lds, int64_t n, int cols, T* dst, int64_t ldd) {
+  constexpr int W = Vec<T>::size, L = 16 / static_cast<int>(sizeof(T)), kStrip = 256 / static_cast<int>(sizeof(T));
+  constexpr int kPitch = kStrip + L;
+  const bool collide = lds * static_cast<int64_t>(sizeof(T)) % 2048 == 0;
+  alignas(64) T strip[W * kPitch];
+  for (int c0 = 0; c0 < cols; c0 += W) {
+    const int live = cols - c0 < W ? cols - c0 : W;
+    const bool staged = collide || live < W;
+    if (live < W) __builtin_memset(strip, 0, sizeof strip);
+    for (int64_t k0 = 0; k0 < n; k0 += staged ? kStrip : n) {
+      const int64_t len = staged ? min_i(kStrip, n - k0) : n;
+      const T* rows[W];
+      for (int c = 0; c < W; c++) rows[c] = staged ? strip + c * kPitch : src + (c0 + c) * lds;
+      if (staged)
+        for (int c = 0; c < live; c++)
+          __builtin_memcpy(strip + c * kPitch, src + (c0 + c) * lds + k0, static_cast<size_t>(len) * sizeof(T));
+      T* out = dst + k0 * ldd + c0;
+      int64_t k = 0;
+      for (; k + L <= len; k += L) transpose_lane(rows, k, out + k * ldd, ldd);
+      for (; k < len; k++)
+        for (int c = 0; c < W; c++) out[k * ldd + c] = rows[c][k];
+    }
+  }
+}
+
 // B[k, j] at p[j * ld + k] (torch's Linear weight) -> panel: transposed.
 template <class T>
 struct PackBColumns {
@@ -100,22 +130,7 @@ struct PackBColumns {
   const T* p;
   int64_t ld;
   void operator()(T* panel, int64_t j0, int cols, int64_t k0, int64_t kc) const {
-    constexpr int W = Vec<T>::size, L = 16 / static_cast<int>(sizeof(T));
-    const int64_t w = round_up(cols, W);
-    for (int c0 = 0; c0 < cols; c0 += W) {
-      const int n = cols - c0 < W ? cols - c0 : W;
-      const T* rows[W];
-      for (int c = 0; c < W; c++) rows[c] = p + (j0 + c0 + (c < n ? c : 0)) * ld + k0;
-      T* out = panel + c0;
-      int64_t k = 0;
-      for (; k + L <= kc; k += L) {
-        transpose_lane(rows, k, out + k * w, w);
-        for (int c = n; c < W; c++)  // columns beyond the end were read from column 0
-          for (int t = 0; t < L; t++) out[(k + t) * w + c] = 0;
-      }
-      for (; k < kc; k++)
-        for (int c = 0; c < W; c++) out[k * w + c] = c < n ? rows[c][k] : T(0);
-    }
+    transpose(p + j0 * ld + k0, ld, kc, cols, panel, round_up(cols, Vec<T>::size));
   }
 };
 
@@ -127,7 +142,8 @@ struct PackARows {
   int64_t ld;
   void operator()(T* panel, int64_t i0, int rows, int64_t k0, int64_t kc) const {
     for (int r = 0; r < rows; r++)
-      __builtin_memcpy(panel + r * row_panel_stride<T>(kc), p + (i0 + r) * ld + k0, static_cast<size_t>(kc) * sizeof(T));
+      __builtin_memcpy(panel + r * row_panel_stride<T>(kc), p + (i0 + r) * ld + k0,
+                       static_cast<size_t>(kc) * sizeof(T));
   }
 };
 

@@ -36,9 +36,10 @@ FASTNN_INLINE void sum4(const Vec<double>* x, double* out) {
 }
 
 // R rows of X against C rows of Y (all contiguous along k): out[r * 4 * (C / 4) + c] = X[r] . Y[c]. R * C accumulators;
-// where those are fewer than the FMA latency asks for (R == 1), k is split over two sets.
+// where those are fewer than the FMA latency asks for (R == 1), k is split over two sets. The lines `ahead` elements
+// further on are asked into L2.
 template <class T, int R, int C>
-FASTNN_INLINE void dot_tile(int64_t K, const T* x, int64_t ldx, const T* const* y, T* out) {
+FASTNN_INLINE void dot_tile(int64_t K, const T* x, int64_t ldx, const T* const* y, int64_t ahead, T* out) {
   constexpr int W = Vec<T>::size;
   constexpr int U = R == 1 ? 2 : 1;
   Vec<T> acc[U][R][C];
@@ -57,7 +58,7 @@ FASTNN_INLINE void dot_tile(int64_t K, const T* x, int64_t ldx, const T* const* 
   int64_t k = 0;
   for (; k + U * W <= K; k += U * W) {
     unroll<C>([&](auto c) __attribute__((always_inline)) {
-      for (int u = 0; u < U; u++) __builtin_prefetch(y[c] + k + u * W + 1024 / sizeof(T));
+      for (int u = 0; u < U; u++) __builtin_prefetch(y[c] + k + u * W + ahead, 0, 2);
     });
     unroll<U>([&](auto u) __attribute__((always_inline)) { step(u, k + u * W, whole); });
   }
@@ -94,13 +95,16 @@ void dot_product_form(int64_t m, int64_t n, int64_t K, const T* x, int64_t ldx, 
                       int64_t c_is, int64_t c_js, const T* bias, bool bias_rows, GemmAct act, bool accumulate) {
   // Chunks of whole groups of 4 rows of Y, at least 64 KiB of them.
   const int64_t groups = ceil_div(n, 4);
-  const int64_t per = max_i(ceil_div(groups, 64), ceil_div(int64_t(64 * 1024), 4 * max_i(K, 1) * sizeof(T) * max_i(m / 4, 1)));
+  const int64_t per =
+      max_i(ceil_div(groups, 64), ceil_div(int64_t(64 * 1024), 4 * max_i(K, 1) * sizeof(T) * max_i(m / 4, 1)));
   parallel_for(ceil_div(groups, per), [&](int64_t chunk, int) {
     for (int64_t g = chunk * per; g < min_i((chunk + 1) * per, groups); g++) {
       const int64_t j0 = 4 * g;
       const int cols = static_cast<int>(min_i(4, n - j0));
       const T* rows[4];
       for (int t = 0; t < 4; t++) rows[t] = y + (j0 + (t < cols ? t : 0)) * ldy;
+      // Short rows end before the hardware's prefetcher is under way: ask for the next group's.
+      const int64_t ahead = m > 1 && 4 * K * static_cast<int64_t>(sizeof(T)) <= 32 * 1024 ? 4 * ldy : 2048 / sizeof(T);
       T sums[kDotRows * 4];
       for (int64_t i0 = 0; i0 < m;) {
         // 7 rows are 4 + 3, not 6 + 1: the last two blocks share what is left.
@@ -108,15 +112,27 @@ void dot_product_form(int64_t m, int64_t n, int64_t K, const T* x, int64_t ldx, 
         const int r = static_cast<int>(left <= kDotRows ? left : left < 2 * kDotRows ? (left + 1) / 2 : kDotRows);
         const T* xi = x + i0 * ldx;
         switch (r) {
-          case 1: dot_tile<T, 1, 4>(K, xi, ldx, rows, sums); break;
-          case 2: dot_tile<T, 2, 4>(K, xi, ldx, rows, sums); break;
+          case 1:
+            dot_tile<T, 1, 4>(K, xi, ldx, rows, ahead, sums);
+            break;
+          case 2:
+            dot_tile<T, 2, 4>(K, xi, ldx, rows, ahead, sums);
+            break;
           default:
             if constexpr (kDotRows > 2) {
               switch (r) {
-                case 3: dot_tile<T, 3, 4>(K, xi, ldx, rows, sums); break;
-                case 4: dot_tile<T, 4, 4>(K, xi, ldx, rows, sums); break;
-                case 5: dot_tile<T, 5, 4>(K, xi, ldx, rows, sums); break;
-                default: dot_tile<T, 6, 4>(K, xi, ldx, rows, sums); break;
+                case 3:
+                  dot_tile<T, 3, 4>(K, xi, ldx, rows, ahead, sums);
+                  break;
+                case 4:
+                  dot_tile<T, 4, 4>(K, xi, ldx, rows, ahead, sums);
+                  break;
+                case 5:
+                  dot_tile<T, 5, 4>(K, xi, ldx, rows, ahead, sums);
+                  break;
+                default:
+                  dot_tile<T, 6, 4>(K, xi, ldx, rows, ahead, sums);
+                  break;
               }
             }
         }
@@ -130,10 +146,11 @@ void dot_product_form(int64_t m, int64_t n, int64_t K, const T* x, int64_t ldx, 
   });
 }
 
-// One pass of 8 rows of B (k0 .. k0 + 7, fewer at the end) over columns [j0, j1) of R rows of C.
+// One pass of 8 rows of B (k0 .. k0 + 7, fewer at the end) over columns [j0, j1) of R rows of C. far: B comes from
+// beyond the caches, so the next 8 rows are asked for.
 template <class T, int R>
 FASTNN_INLINE void row_stream_step(int64_t k0, int ks, int64_t j0, int64_t j1, const T* a, int64_t a_rs, int64_t a_cs,
-                                   const T* b, int64_t ldb, T* c, int64_t ldc, bool first) {
+                                   const T* b, int64_t ldb, T* c, int64_t ldc, bool first, bool far) {
   constexpr int W = Vec<T>::size, KU = 8;
   T x[R][KU];
   const T* rows[KU];
@@ -143,6 +160,8 @@ FASTNN_INLINE void row_stream_step(int64_t k0, int ks, int64_t j0, int64_t j1, c
   }
   auto columns = [&](int64_t j, auto load, auto store) __attribute__((always_inline)) {
     Vec<T> bv[KU];
+    if (far)
+      unroll<KU>([&](auto t) __attribute__((always_inline)) { __builtin_prefetch(rows[t] + KU * ldb + j, 0, 2); });
     unroll<KU>([&](auto t) __attribute__((always_inline)) { bv[t] = load(rows[t] + j); });
     unroll<R>([&](auto r) __attribute__((always_inline)) {
       Vec<T> s = first ? Vec<T>::zero() : load(c + r * ldc + j);
@@ -156,12 +175,14 @@ FASTNN_INLINE void row_stream_step(int64_t k0, int ks, int64_t j0, int64_t j1, c
   };
   int64_t j = j0;
   for (; j + W <= j1; j += W)
-    columns(j, [](const T* p) __attribute__((always_inline)) { return Vec<T>::load(p); },
-            [](Vec<T> v, T* p) __attribute__((always_inline)) { v.store(p); });
+    columns(
+        j, [](const T* p) __attribute__((always_inline)) { return Vec<T>::load(p); },
+        [](Vec<T> v, T* p) __attribute__((always_inline)) { v.store(p); });
   if (j < j1) {
     const int n = static_cast<int>(j1 - j);
-    columns(j, [&](const T* p) __attribute__((always_inline)) { return Vec<T>::load(p, n); },
-            [&](Vec<T> v, T* p) __attribute__((always_inline)) { v.store(p, n); });
+    columns(
+        j, [&](const T* p) __attribute__((always_inline)) { return Vec<T>::load(p, n); },
+        [&](Vec<T> v, T* p) __attribute__((always_inline)) { v.store(p, n); });
   }
 }
 
@@ -171,6 +192,7 @@ constexpr int kStreamRows = 8;
 template <class T>
 void row_stream_form(int64_t m, int64_t n, int64_t K, const T* a, int64_t a_rs, int64_t a_cs, const T* b, int64_t ldb,
                      T* c, int64_t ldc, const T* bias, const T* row_bias, GemmAct act, bool accumulate) {
+  const bool far = K * n * static_cast<int64_t>(sizeof(T)) > 8 * 1024 * 1024;
   const int64_t width = min_i(1024, max_i(64, round_up(ceil_div(n, 4), 64)));
   parallel_for(ceil_div(n, width), [&](int64_t chunk, int) {
     const int64_t j0 = chunk * width, j1 = min_i(j0 + width, n);
@@ -178,20 +200,35 @@ void row_stream_form(int64_t m, int64_t n, int64_t K, const T* a, int64_t a_rs, 
       const int ks = static_cast<int>(min_i(8, K - k));
       const bool first = k == 0 && !accumulate;
       switch (m) {
-        case 1: row_stream_step<T, 1>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first); break;
-        case 2: row_stream_step<T, 2>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first); break;
-        case 3: row_stream_step<T, 3>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first); break;
-        case 4: row_stream_step<T, 4>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first); break;
-        case 5: row_stream_step<T, 5>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first); break;
-        case 6: row_stream_step<T, 6>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first); break;
-        case 7: row_stream_step<T, 7>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first); break;
-        default: row_stream_step<T, 8>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first); break;
+        case 1:
+          row_stream_step<T, 1>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
+        case 2:
+          row_stream_step<T, 2>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
+        case 3:
+          row_stream_step<T, 3>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
+        case 4:
+          row_stream_step<T, 4>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
+        case 5:
+          row_stream_step<T, 5>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
+        case 6:
+          row_stream_step<T, 6>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
+        case 7:
+          row_stream_step<T, 7>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
+        default:
+          row_stream_step<T, 8>(k, ks, j0, j1, a, a_rs, a_cs, b, ldb, c, ldc, first, far);
+          break;
       }
     }
     if (!bias && !row_bias && act == GemmAct::None) return;
     for (int64_t i = 0; i < m; i++) {
-      for (int64_t j = j0; j < j1; j++)
-        c[i * ldc + j] += bias ? bias[j] : row_bias ? row_bias[i] : T(0);
+      for (int64_t j = j0; j < j1; j++) c[i * ldc + j] += bias ? bias[j] : row_bias ? row_bias[i] : T(0);
       if (act != GemmAct::None) activate_tile(c + i * ldc + j0, ldc, 1, j1 - j0, act);
     }
   });

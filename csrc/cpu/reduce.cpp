@@ -7,8 +7,8 @@ namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-constexpr int64_t kBlock = 4096;    // elements of a row summed without pairwise steps
-constexpr int64_t kRowBlock = 64;   // rows of a column sum held in registers before they join the result
+constexpr int64_t kBlock = 4096;   // elements of a row summed without pairwise steps
+constexpr int64_t kRowBlock = 64;  // rows of a column sum held in registers before they join the result
 
 // map: what is reduced; join: the reduction, of vectors and of numbers; identity: its neutral element.
 template <class T>
@@ -154,8 +154,8 @@ void narrow_columns(const T* x, int64_t rows, int64_t stride, int64_t cols, cons
   }
 }
 
-// Wide: eight rows at a time, each read from left to right (eight streams that the hardware prefetches), added as a tree,
-// joined to the result, which stays in the first cache.
+// Wide: eight rows at a time, each read from left to right (eight streams that the hardware prefetches), added as a
+// tree, joined to the result, which stays in the first cache.
 template <class T, class Op>
 void wide_columns(const T* x, int64_t rows, int64_t stride, int64_t cols, const T* c, T* out) {
   constexpr int L = Vec<T>::size;
@@ -226,8 +226,8 @@ void arg_rows(const ArgReduceArgs& a) {
   const T* x = static_cast<const T*>(a.x);
   T* values = static_cast<T*>(a.values);
   for (int64_t i = 0; i < a.rows; ++i, x += a.row_stride) {
-    const T best = a.cols <= kBlock ? block<T, Op<T>>(x, a.cols, Vec<T>::zero())
-                                    : long_row<T, Op<T>>(x, a.cols, Vec<T>::zero());
+    const T best =
+        a.cols <= kBlock ? block<T, Op<T>>(x, a.cols, Vec<T>::zero()) : long_row<T, Op<T>>(x, a.cols, Vec<T>::zero());
     const Vec<T> wanted(best);
     const bool nan = best != best;
     int64_t j = 0;
@@ -241,22 +241,46 @@ void arg_rows(const ArgReduceArgs& a) {
   }
 }
 
+// Row after row; a column's place is kept as a T, which holds the numbers of kExact rows, beside its value.
 template <class T>
 void arg_columns(const ArgReduceArgs& a) {
-  const T* x = static_cast<const T*>(a.x);
-  T* values = static_cast<T*>(a.values);
-  for (int64_t j = 0; j < a.cols; ++j) {
-    values[j] = x[j];
-    a.indices[j] = 0;
-  }
+  constexpr int L = Vec<T>::size;
+  constexpr int64_t kExact = int64_t(1) << 24;
+  constexpr int kWidth = 256;
+  alignas(64) T place[kWidth];
   const bool max = a.max;
-  for (int64_t i = 1; i < a.rows; ++i) {
-    const T* row = x + i * a.row_stride;
-    for (int64_t j = 0; j < a.cols; ++j) {
-      const T v = row[j], old = values[j];
-      const bool better = (max ? v > old : v < old) | ((v != v) & (old == old));
-      values[j] = better ? v : old;
-      a.indices[j] = better ? i : a.indices[j];
+  for (int64_t j0 = 0; j0 < a.cols; j0 += kWidth) {
+    const int width = static_cast<int>(a.cols - j0 < kWidth ? a.cols - j0 : kWidth);
+    const T* x = static_cast<const T*>(a.x) + j0;
+    T* values = static_cast<T*>(a.values) + j0;
+    int64_t* indices = a.indices + j0;
+    for (int j = 0; j < width; ++j) {
+      values[j] = x[j];
+      indices[j] = 0;
+    }
+    for (int64_t i0 = 0; i0 < a.rows; i0 += kExact) {
+      const int64_t rows = a.rows - i0 < kExact ? a.rows - i0 : kExact;
+      for (int j = 0; j < width; ++j) place[j] = -1;
+      for (int64_t i = i0 == 0 ? 1 : 0; i < rows; ++i) {
+        const T* row = x + (i0 + i) * a.row_stride;
+        const Vec<T> here(static_cast<T>(i));
+        for (int j = 0; j < width; j += L) {
+          const int w = width - j < L ? width - j : L;
+          const Vec<T> v = w == L ? Vec<T>::load(row + j) : Vec<T>::load(row + j, w);
+          const Vec<T> old = w == L ? Vec<T>::load(values + j) : Vec<T>::load(values + j, w);
+          // Better, or NaN; what is NaN already stays.
+          const Mask<T> better = ~(max ? le(v, old) : ge(v, old)) & eq(old, old);
+          const Vec<T> now = select(better, v, old), at = select(better, here, Vec<T>::load(place + j));
+          at.store(place + j);
+          if (w == L) {
+            now.store(values + j);
+          } else {
+            now.store(values + j, w);
+          }
+        }
+      }
+      for (int j = 0; j < width; ++j)
+        if (place[j] >= 0) indices[j] = i0 + static_cast<int64_t>(place[j]);
     }
   }
 }

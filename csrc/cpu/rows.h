@@ -1,4 +1,5 @@
-// What row kernels share: tails, and reductions across a vector that leave the result in every lane.
+// What row kernels share: tails, reductions across a vector that leave the result in every lane, stores past the
+// caches.
 #pragma once
 #include "cpu/vec.h"
 
@@ -32,6 +33,23 @@ template <class T>
 FASTNN_INLINE Vec<T> fold_max(Vec<T> x) {  // a NaN may be lost
   return fold<T, Vec<T>::size / 2>(x, [](Vec<T> a, Vec<T> b) { return max(a, b); });
 }
+
+// p is aligned to a vector; stream_end() before anyone else reads or writes there.
+#if defined(__AVX512F__)
+FASTNN_INLINE void stream(float* p, Vec<float> v) { _mm512_stream_ps(p, (__m512)v.v); }
+FASTNN_INLINE void stream(double* p, Vec<double> v) { _mm512_stream_pd(p, (__m512d)v.v); }
+FASTNN_INLINE void stream_end() { _mm_sfence(); }
+#elif defined(__AVX2__)
+FASTNN_INLINE void stream(float* p, Vec<float> v) { _mm256_stream_ps(p, (__m256)v.v); }
+FASTNN_INLINE void stream(double* p, Vec<double> v) { _mm256_stream_pd(p, (__m256d)v.v); }
+FASTNN_INLINE void stream_end() { _mm_sfence(); }
+#else
+template <class T>
+FASTNN_INLINE void stream(T* p, Vec<T> v) {
+  v.store(p);
+}
+FASTNN_INLINE void stream_end() {}
+#endif
 
 }  // namespace
 }  // namespace FASTNN_ISA

@@ -1,6 +1,6 @@
 // Softmax and log-softmax, forward and backward. A row goes from memory to a core's cache once: largest value,
-// exponentials and their sum, scaling. The machine's max may lose a NaN, the sum of exponentials does not: a row with a NaN,
-// with +inf, or of -inf alone is NaN throughout, as in torch.
+// exponentials and their sum, scaling. The machine's max may lose a NaN, the sum of exponentials does not: a row with a
+// NaN, with +inf, or of -inf alone is NaN throughout, as in torch.
 #include "cpu/rows.h"
 #include "cpu/vecmath.h"
 #include "kernels.h"

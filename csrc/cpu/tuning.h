@@ -33,7 +33,7 @@ struct GemmTile {
 
 // One chunk of work handed to a thread is at least this many multiply-adds (~1 us of one core), unless that leaves
 // fewer than two; a product is cut into at most kGemmMaxChunks a K block.
-constexpr int64_t kGemmChunkMacs = 128 * 1024;
+constexpr int64_t kGemmChunkMacs = 160 * 1024;
 constexpr int64_t kGemmMaxChunks = 32;
 
 // Up to this many rows a product with weights [out, in] takes the dot form; up to this many columns, its mirror image.

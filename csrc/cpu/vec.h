@@ -120,12 +120,12 @@ template <>
 FASTNN_INLINE void Vec<double>::store(double* p, int n) const {
   _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << n) - 1), (__m512d)v);
 }
-#define FASTNN_CMP(name, imm)                                                      \
-  FASTNN_INLINE Mask<float> name(Vec<float> a, Vec<float> b) {                     \
-    return {_mm512_cmp_ps_mask((__m512)a.v, (__m512)b.v, imm)};                    \
-  }                                                                                \
-  FASTNN_INLINE Mask<double> name(Vec<double> a, Vec<double> b) {                  \
-    return {_mm512_cmp_pd_mask((__m512d)a.v, (__m512d)b.v, imm)};                  \
+#define FASTNN_CMP(name, imm)                                     \
+  FASTNN_INLINE Mask<float> name(Vec<float> a, Vec<float> b) {    \
+    return {_mm512_cmp_ps_mask((__m512)a.v, (__m512)b.v, imm)};   \
+  }                                                               \
+  FASTNN_INLINE Mask<double> name(Vec<double> a, Vec<double> b) { \
+    return {_mm512_cmp_pd_mask((__m512d)a.v, (__m512d)b.v, imm)}; \
   }
 FASTNN_CMP(lt, _CMP_LT_OQ)
 FASTNN_CMP(le, _CMP_LE_OQ)
@@ -142,12 +142,12 @@ FASTNN_INLINE Vec<float> select(Mask<float> m, Vec<float> a, Vec<float> b) {  //
 FASTNN_INLINE Vec<double> select(Mask<double> m, Vec<double> a, Vec<double> b) {
   return (Vec<double>::V)_mm512_mask_blend_pd(m.m, (__m512d)b.v, (__m512d)a.v);
 }
-#define FASTNN_OP2(name, op)                                                                          \
-  FASTNN_INLINE Vec<float> name(Vec<float> a, Vec<float> b) {                                         \
-    return (Vec<float>::V)_mm512_##op##_ps((__m512)a.v, (__m512)b.v);                                 \
-  }                                                                                                   \
-  FASTNN_INLINE Vec<double> name(Vec<double> a, Vec<double> b) {                                      \
-    return (Vec<double>::V)_mm512_##op##_pd((__m512d)a.v, (__m512d)b.v);                              \
+#define FASTNN_OP2(name, op)                                             \
+  FASTNN_INLINE Vec<float> name(Vec<float> a, Vec<float> b) {            \
+    return (Vec<float>::V)_mm512_##op##_ps((__m512)a.v, (__m512)b.v);    \
+  }                                                                      \
+  FASTNN_INLINE Vec<double> name(Vec<double> a, Vec<double> b) {         \
+    return (Vec<double>::V)_mm512_##op##_pd((__m512d)a.v, (__m512d)b.v); \
   }
 FASTNN_OP2(max, max)
 FASTNN_OP2(min, min)
@@ -265,15 +265,36 @@ FASTNN_INLINE Vec<double> sqrt(Vec<double> a) {
 // and what must propagate both sides' NaN selects afterwards.
 
 #if !defined(__AVX512F__)
-template <class T> FASTNN_INLINE Mask<T> lt(Vec<T> a, Vec<T> b) { return {a.v < b.v}; }
-template <class T> FASTNN_INLINE Mask<T> le(Vec<T> a, Vec<T> b) { return {a.v <= b.v}; }
-template <class T> FASTNN_INLINE Mask<T> gt(Vec<T> a, Vec<T> b) { return {a.v > b.v}; }
-template <class T> FASTNN_INLINE Mask<T> ge(Vec<T> a, Vec<T> b) { return {a.v >= b.v}; }
-template <class T> FASTNN_INLINE Mask<T> eq(Vec<T> a, Vec<T> b) { return {a.v == b.v}; }
-template <class T> FASTNN_INLINE Mask<T> ne(Vec<T> a, Vec<T> b) { return {a.v != b.v}; }
+template <class T>
+FASTNN_INLINE Mask<T> lt(Vec<T> a, Vec<T> b) {
+  return {a.v < b.v};
+}
+template <class T>
+FASTNN_INLINE Mask<T> le(Vec<T> a, Vec<T> b) {
+  return {a.v <= b.v};
+}
+template <class T>
+FASTNN_INLINE Mask<T> gt(Vec<T> a, Vec<T> b) {
+  return {a.v > b.v};
+}
+template <class T>
+FASTNN_INLINE Mask<T> ge(Vec<T> a, Vec<T> b) {
+  return {a.v >= b.v};
+}
+template <class T>
+FASTNN_INLINE Mask<T> eq(Vec<T> a, Vec<T> b) {
+  return {a.v == b.v};
+}
+template <class T>
+FASTNN_INLINE Mask<T> ne(Vec<T> a, Vec<T> b) {
+  return {a.v != b.v};
+}
 #endif
 
-template <class T> FASTNN_INLINE Mask<T> isnan(Vec<T> a) { return ne(a, a); }
+template <class T>
+FASTNN_INLINE Mask<T> isnan(Vec<T> a) {
+  return ne(a, a);
+}
 
 template <class T>
 FASTNN_INLINE Vec<T> abs(Vec<T> a) {
@@ -291,8 +312,14 @@ FASTNN_INLINE T sum(Vec<T> a) {
   return x[0];
 }
 #if defined(__AVX512F__)
-template <> FASTNN_INLINE float sum(Vec<float> a) { return _mm512_reduce_add_ps((__m512)a.v); }
-template <> FASTNN_INLINE double sum(Vec<double> a) { return _mm512_reduce_add_pd((__m512d)a.v); }
+template <>
+FASTNN_INLINE float sum(Vec<float> a) {
+  return _mm512_reduce_add_ps((__m512)a.v);
+}
+template <>
+FASTNN_INLINE double sum(Vec<double> a) {
+  return _mm512_reduce_add_pd((__m512d)a.v);
+}
 #endif
 template <class T>
 FASTNN_INLINE T hmax(Vec<T> a) {  // NaN lanes may be lost, as with max

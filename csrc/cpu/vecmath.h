@@ -30,12 +30,12 @@ struct Fit<float> {
   // (log((1 + s) / (1 - s)) / s - 2) / s^2 in z = s^2, |s| <= (sqrt2 - 1) / (sqrt2 + 1): 1.7e-9
   static constexpr float log_r[] = {0.666666666f, 0.400001222f, 0.285507786f, 0.233316145f};
   // erf(x) / x in x^2 <= 1: 1.3e-9
-  static constexpr float erf_small[] = {1.12837917f,   -0.376126267f,   0.112835947f,  -0.026854212f,
+  static constexpr float erf_small[] = {1.12837917f,    -0.376126267f,    0.112835947f,   -0.026854212f,
                                         0.00518908742f, -0.000801686429f, 7.87587506e-05f};
   // exp(x^2) erfc(x) in t = (x - a) / (x + a), 0 <= x <= erf_hi (Schonfelder, Math. Comp. 32, 1978): 9.4e-9
   static constexpr float erfc_a = 2.5f;
-  static constexpr float erfc_q[] = {0.210806364f,    -0.371736736f,   0.251713178f,    -0.125033002f,
-                                     0.0399229275f,   -0.00399381923f, -0.00264550763f, 0.000873688277f,
+  static constexpr float erfc_q[] = {0.210806364f,   -0.371736736f,    0.251713178f,    -0.125033002f,
+                                     0.0399229275f,  -0.00399381923f,  -0.00264550763f, 0.000873688277f,
                                      0.00023774254f, -0.000116324699f, -4.089877e-05f};
 };
 
@@ -49,31 +49,38 @@ struct Fit<double> {
   static constexpr double log10_2_hi = 3.01029995663611771306e-01, log10_2_lo = 3.69423907715893078616e-13;
   static constexpr double tiny_scale = 18014398509481984.0, tiny_exponent = 54.0, tiny = 2.2250738585072014e-308;
   // errors: 2.3e-16 (1.4e-17 of exp), 3.0e-18, 3.1e-18, 1.5e-19, 1.1e-19
-  static constexpr double exp_q[] = {0.5000000000000001,    0.16666666666666669,   0.041666666666623546,
-                                     0.008333333333330016,  0.0013888888917505259, 0.00019841269863277817,
+  static constexpr double exp_q[] = {0.5000000000000001,     0.16666666666666669,    0.041666666666623546,
+                                     0.008333333333330016,   0.0013888888917505259,  0.00019841269863277817,
                                      2.4801520843720836e-05, 2.7557268112223657e-06, 2.762030318678593e-07,
                                      2.510055063387081e-08};
-  static constexpr double expm1_q[] = {0.5,                    0.1666666666666667,     0.04166666666666667,
-                                       0.008333333333326037,   0.0013888888888883677,  0.00019841269875165948,
-                                       2.4801587325794338e-05, 2.7557254962941825e-06, 2.755727333085602e-07,
-                                       2.5105398682936387e-08, 2.091481670571617e-09};
+  static constexpr double expm1_q[] = {0.5,
+                                       0.1666666666666667,
+                                       0.04166666666666667,
+                                       0.008333333333326037,
+                                       0.0013888888888883677,
+                                       0.00019841269875165948,
+                                       2.4801587325794338e-05,
+                                       2.7557254962941825e-06,
+                                       2.755727333085602e-07,
+                                       2.5105398682936387e-08,
+                                       2.091481670571617e-09};
   static constexpr double log_r[] = {0.6666666666666666,  0.40000000000000885, 0.28571428570799784,
                                      0.22222222392581045, 0.18181795547521137, 0.15386244737621665,
                                      0.13268638369266825, 0.13088034850927555};
-  static constexpr double erf_small[] = {1.1283791670955126,      -0.3761263890318375,    0.11283791670954879,
-                                         -0.026866170645076792,   0.0052239776248180145,  -0.000854832698083379,
+  static constexpr double erf_small[] = {1.1283791670955126,      -0.3761263890318375,     0.11283791670954879,
+                                         -0.026866170645076792,   0.0052239776248180145,   -0.000854832698083379,
                                          0.0001205533111164271,   -1.4925595266831182e-05, 1.6461000484121368e-06,
-                                         -1.6350312701054695e-07, 1.4659775274047436e-08, -1.1372848856791674e-09,
+                                         -1.6350312701054695e-07, 1.4659775274047436e-08,  -1.1372848856791674e-09,
                                          5.957176147748911e-11};
   static constexpr double erfc_a = 3.75;
   static constexpr double erfc_q[] = {
-      0.14558972127503855,    -0.2734219314954265,    0.2260080669166215,      -0.1635718955239238,
-      0.10260431203219415,    -0.0548023266949841,    0.02414322397253378,     -0.00822062115402792,
-      0.0018029624157274193,  -2.5535332232200093e-05, -0.00015246265792592857, 4.7898789834545784e-05,
-      3.5836863706353967e-06, -6.183470534894524e-06, 7.486217556742448e-07,   6.595589374473513e-07,
-      -1.8353026447517197e-07, -7.280489613119983e-08, 3.1625230875488914e-08,  9.38328305001425e-09,
-      -4.988694752629001e-09, -1.4712526009752985e-09, 6.927830135473189e-10,   2.4162449331938996e-10,
-      -6.133404179836511e-11, -2.636500479982925e-11};
+      0.14558972127503855,     -0.2734219314954265,     0.2260080669166215,      -0.1635718955239238,
+      0.10260431203219415,     -0.0548023266949841,     0.02414322397253378,     -0.00822062115402792,
+      0.0018029624157274193,   -2.5535332232200093e-05, -0.00015246265792592857, 4.7898789834545784e-05,
+      3.5836863706353967e-06,  -6.183470534894524e-06,  7.486217556742448e-07,   6.595589374473513e-07,
+      -1.8353026447517197e-07, -7.280489613119983e-08,  3.1625230875488914e-08,  9.38328305001425e-09,
+      -4.988694752629001e-09,  -1.4712526009752985e-09, 6.927830135473189e-10,   2.4162449331938996e-10,
+      -6.133404179836511e-11,  -2.636500479982925e-11};
 };
 
 template <class T>
@@ -126,7 +133,8 @@ FASTNN_INLINE Vec<T> scale(Vec<T> p, Vec<T> t) {
   const I n = t.bits() - Vec<T>(Fit<T>::magic).bits();
   const I half = shift_right<T>(n + 2 * offset, 1) - offset;
   const I rest = n - half;
-  return p * Vec<T>::from_bits((half + bias) << Fit<T>::mantissa) * Vec<T>::from_bits((rest + bias) << Fit<T>::mantissa);
+  return p * Vec<T>::from_bits((half + bias) << Fit<T>::mantissa) *
+         Vec<T>::from_bits((rest + bias) << Fit<T>::mantissa);
 }
 #endif
 
@@ -226,7 +234,8 @@ FASTNN_INLINE LogParts<T> log_parts(Vec<T> u) {
   return l;
 }
 template <class T>
-FASTNN_INLINE Vec<T> log_ends(Vec<T> x, Vec<T> bottom, Vec<T> y) {  // -inf at x = bottom, NaN below it, x at inf and NaN
+FASTNN_INLINE Vec<T> log_ends(Vec<T> x, Vec<T> bottom,
+                              Vec<T> y) {  // -inf at x = bottom, NaN below it, x at inf and NaN
   y = select(gt(x, bottom), y, select(eq(x, bottom), vset<T>(-__builtin_inf()), vset<T>(__builtin_nan(""))));
   return select(lt(x, vset<T>(__builtin_inf())), y, x + x);
 }
@@ -286,20 +295,20 @@ FASTNN_INLINE Vec<T> normal_cdf(Vec<T> x, Vec<T>& bell) {
 
 // ---- rounding ----
 #if defined(__AVX512F__)
-#define FASTNN_ROUND(name, mode)                                                                        \
-  FASTNN_INLINE Vec<float> name(Vec<float> a) {                                                         \
-    return (Vec<float>::V)_mm512_roundscale_ps((__m512)a.v, mode | _MM_FROUND_NO_EXC);                  \
-  }                                                                                                     \
-  FASTNN_INLINE Vec<double> name(Vec<double> a) {                                                       \
-    return (Vec<double>::V)_mm512_roundscale_pd((__m512d)a.v, mode | _MM_FROUND_NO_EXC);                \
+#define FASTNN_ROUND(name, mode)                                                         \
+  FASTNN_INLINE Vec<float> name(Vec<float> a) {                                          \
+    return (Vec<float>::V)_mm512_roundscale_ps((__m512)a.v, mode | _MM_FROUND_NO_EXC);   \
+  }                                                                                      \
+  FASTNN_INLINE Vec<double> name(Vec<double> a) {                                        \
+    return (Vec<double>::V)_mm512_roundscale_pd((__m512d)a.v, mode | _MM_FROUND_NO_EXC); \
   }
 #elif defined(__AVX2__)
-#define FASTNN_ROUND(name, mode)                                                                                      \
-  FASTNN_INLINE Vec<float> name(Vec<float> a) {                                                                       \
-    return (Vec<float>::V)_mm256_round_ps((__m256)a.v, mode | _MM_FROUND_NO_EXC);                                     \
-  }                                                                                                                   \
-  FASTNN_INLINE Vec<double> name(Vec<double> a) {                                                                     \
-    return (Vec<double>::V)_mm256_round_pd((__m256d)a.v, mode | _MM_FROUND_NO_EXC);                                   \
+#define FASTNN_ROUND(name, mode)                                                    \
+  FASTNN_INLINE Vec<float> name(Vec<float> a) {                                     \
+    return (Vec<float>::V)_mm256_round_ps((__m256)a.v, mode | _MM_FROUND_NO_EXC);   \
+  }                                                                                 \
+  FASTNN_INLINE Vec<double> name(Vec<double> a) {                                   \
+    return (Vec<double>::V)_mm256_round_pd((__m256d)a.v, mode | _MM_FROUND_NO_EXC); \
   }
 #endif
 #if defined(__AVX2__)

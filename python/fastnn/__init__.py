@@ -8,7 +8,27 @@ fastnn.utils.data. `show_config()` tells what it runs on; `kernels(gemm="tiled")
 
 import math as _math
 
-from . import backend, ops
+from . import (
+    _methods,  # noqa: I001  (hangs the ops on Tensor: before anything uses one)
+    autograd,
+    backend,
+    nn,
+    ops,
+    optim,
+    random,
+    utils,
+)
+from ._config import config, empty_cache, get_num_threads, memory_stats, set_num_threads, show_config
+from ._tensor_str import set_printoptions
+from .autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .backend.variants import kernels
 from .dtypes import (
     bfloat16,
     complex64,
@@ -29,27 +49,9 @@ from .dtypes import (
     uint8,
 )
 from .dtypes import bool_ as bool  # noqa: A004
-from .tensor import Size, Tensor, device, strided
-
-from . import _methods  # noqa: I001  (hangs the ops on Tensor: before anything uses one)
-from . import autograd
-from . import random
-from . import nn
-from . import optim
-from . import utils
-from ._config import config, empty_cache, get_num_threads, memory_stats, set_num_threads, show_config
-from ._tensor_str import set_printoptions
-from .autograd import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-)
-from .backend.variants import kernels
 from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import load, save
+from .tensor import Size, Tensor, device, strided
 
 __version__ = "0.1.0"
 
@@ -84,7 +86,9 @@ layer_norm batch_norm group_norm rms_norm embedding
 """.split()
 for _name in _FUNCTIONS:
     globals()[_name] = getattr(ops, _name)
-absolute, subtract, multiply, divide, true_divide, negative = (getattr(ops, n) for n in ("abs", "sub", "mul", "div", "div", "neg"))
+absolute, subtract, multiply, divide, true_divide, negative = (
+    getattr(ops, n) for n in ("abs", "sub", "mul", "div", "div", "neg")
+)
 greater, greater_equal, less, less_equal, not_equal = (getattr(ops, n) for n in ("gt", "ge", "lt", "le", "ne"))
 arccos, arcsin, arctan, arctan2, fix = (getattr(ops, n) for n in ("acos", "asin", "atan", "atan2", "trunc"))
 

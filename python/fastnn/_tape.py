@@ -337,7 +337,9 @@ def _run_hooks(node, g, create_graph, wrap):
             if not hasattr(r, "_a"):
                 raise TypeError(f"a hook must return a Tensor or None, but got {type(r).__name__}")
             if r._a.shape != t._a.shape:
-                raise RuntimeError(f"hook has changed the size of value: {list(r._a.shape)}, expected {list(t._a.shape)}")
+                raise RuntimeError(
+                    f"hook has changed the size of value: {list(r._a.shape)}, expected {list(t._a.shape)}"
+                )
             g = r if create_graph else r._a
     return g
 

@@ -262,7 +262,9 @@ class Tensor:
         if requires_grad:
             if self._fn is None:
                 if self.is_inference() and not grad_mode.inference:
-                    raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+                    raise RuntimeError(
+                        "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+                    )
                 if self.dtype.category < 2:
                     raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
                 self._fn = Leaf(self)
@@ -407,7 +409,9 @@ class Tensor:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         if self._fn is not None and value.dtype.category < 2:
-            raise RuntimeError(f"data set to a tensor that requires gradients must be floating point or complex dtype, not {value.dtype}")
+            raise RuntimeError(
+                f"data set to a tensor that requires gradients must be floating point or complex dtype, not {value.dtype}"
+            )
         self._a = value._a
         self._ver = None
 
@@ -516,7 +520,9 @@ class Tensor:
         a = self.numpy()
         if dtype is not None and a.dtype != dtype:
             if copy is False:
-                raise ValueError(f"__array__: dtype {dtype} of a {a.dtype} tensor needs a copy, and copy=False was given")
+                raise ValueError(
+                    f"__array__: dtype {dtype} of a {a.dtype} tensor needs a copy, and copy=False was given"
+                )
             return a.astype(dtype)
         return a.copy() if copy else a
 

@@ -3,7 +3,14 @@
 from .. import _tape, ops
 from ..tensor import Tensor, wrap
 from .function import Function, FunctionCtx, once_differentiable
-from .grad_mode import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 
 Variable = Tensor
@@ -71,7 +78,9 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     inputs = _sequence(inputs)
     if not inputs:
         raise RuntimeError("'inputs' argument to backward() cannot be empty.")
-    for t, g in zip(inputs, grad(_rewrap(roots, starts, create_graph), inputs, None, retain_graph, create_graph, True), strict=True):
+    for t, g in zip(
+        inputs, grad(_rewrap(roots, starts, create_graph), inputs, None, retain_graph, create_graph, True), strict=True
+    ):
         if g is not None:
             if t._grad is None:
                 t._grad = g

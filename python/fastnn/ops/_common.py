@@ -164,7 +164,9 @@ def check_writable(t, region=None):
                 )
         if root is not None and root._fn is not None:
             if root._fn.leaf:
-                raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+                raise RuntimeError(
+                    "a view of a leaf Variable that requires grad is being used in an in-place operation."
+                )
             if fn is None:
                 raise RuntimeError(
                     "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that "

@@ -32,9 +32,7 @@ def to(input, *args, dtype=None, device=None, non_blocking=False, copy=False, me
             dtype = a.dtype
         elif isinstance(a, dt.dtype) or a in (builtins.float, builtins.int, builtins.bool):
             dtype = dt.as_dtype(a, "to")
-        elif isinstance(a, builtins.bool):
-            non_blocking = a
-        elif a is not None:
+        elif a is not None and not isinstance(a, builtins.bool):  # a bool is non_blocking
             device = a
     check_device(device, "to")
     r = input if dtype is None else cast(input, dt.as_dtype(dtype, "to"))
@@ -57,7 +55,9 @@ def _to_named(d):
     def convert(input, memory_format=None):
         return cast(input, d)
 
-    convert.__name__ = convert.__qualname__ = {"float32": "float", "float64": "double", "int64": "long"}.get(d.name, d.name)
+    convert.__name__ = convert.__qualname__ = {"float32": "float", "float64": "double", "int64": "long"}.get(
+        d.name, d.name
+    )
     convert.__doc__ = f"input as {d.name}."
     return convert
 
@@ -79,4 +79,3 @@ def cpu(input, memory_format=None):
 
 def cuda(input, device=None, non_blocking=False, memory_format=None):
     check_device("cuda" if device is None else device, "cuda")
-

@@ -50,9 +50,7 @@ def _check(x, w, b, stride, padding, dilation, groups, function, channels_dim=1)
         raise RuntimeError("non-positive groups is not supported")
     if x._a.dtype != w._a.dtype or (b is not None and b._a.dtype != x._a.dtype):
         kind, other = ("weight", w) if x._a.dtype != w._a.dtype else ("bias", b)
-        raise RuntimeError(
-            f"Input type ({x.dtype.short}) and {kind} type ({other.dtype.short}) should be the same"
-        )
+        raise RuntimeError(f"Input type ({x.dtype.short}) and {kind} type ({other.dtype.short}) should be the same")
     ws = w._a.shape
     if ws[0] < groups:
         raise RuntimeError(

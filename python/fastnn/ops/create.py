@@ -17,7 +17,9 @@ def _shape(size, function):
     for s in size:
         if s.__class__ is not int:
             if isinstance(s, bool) or not hasattr(s, "__index__"):
-                raise TypeError(f"{function}(): argument 'size' must be ints, but found {type(s).__name__} in {tuple(size)!r}")
+                raise TypeError(
+                    f"{function}(): argument 'size' must be ints, but found {type(s).__name__} in {tuple(size)!r}"
+                )
             s = operator.index(s)
         if s < 0:
             raise RuntimeError(f"{function}: Trying to create tensor with negative dimension {s}: {list(size)}")
@@ -58,7 +60,9 @@ def ones(*size, out=None, dtype=None, layout=None, device=None, requires_grad=Fa
     return _sized(size, "ones", xp.ones, dtype, device, requires_grad)
 
 
-def empty(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None):
+def empty(
+    *size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None
+):
     """Memory of the sizes given, its values undefined."""
     return _sized(size, "empty", xp.empty, dtype, device, requires_grad)
 
@@ -92,7 +96,9 @@ def full(size, fill_value, dtype=None, *, out=None, layout=None, device=None, re
 
 
 def _like(name, make):
-    def create(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False):
+    def create(
+        input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
+    ):
         check_device(device, name)
         x = input._a
         d = input.dtype if dtype is None else dt.as_dtype(dtype, name)
@@ -113,7 +119,11 @@ def _same_order(a, x):
     return a.reshape(-1).reshape([x.shape[i] for i in order]).transpose(inverse)
 
 
-zeros_like, ones_like, empty_like = _like("zeros_like", xp.zeros), _like("ones_like", xp.ones), _like("empty_like", xp.empty)
+zeros_like, ones_like, empty_like = (
+    _like("zeros_like", xp.zeros),
+    _like("ones_like", xp.ones),
+    _like("empty_like", xp.empty),
+)
 
 
 def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
@@ -153,7 +163,18 @@ def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_g
     return _finish(a, requires_grad)
 
 
-def arange(*args, start=None, end=None, step=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def arange(
+    *args,
+    start=None,
+    end=None,
+    step=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """Values from start (0) to end, end excluded, `step` (1) apart; integers where all three are."""
     check_device(device, "arange")
     given = dict(zip(("end",) if len(args) == 1 else ("start", "end", "step"), args, strict=False))
@@ -171,7 +192,10 @@ def arange(*args, start=None, end=None, step=None, out=None, dtype=None, layout=
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     whole = all(isinstance(v, int) for v in (start, end, step))
     d = dt.as_dtype(dtype, "arange") if dtype is not None else dt.int64 if whole else dt.get_default_dtype()
-    n = -((start - end) // step) if whole else math.ceil((end - start) / step)
+    try:
+        n = -((start - end) // step) if whole else math.ceil((end - start) / step)
+    except OverflowError:
+        raise RuntimeError(f"invalid size, possible overflow: arange from {start} to {end} by {step}") from None
     _checked((n,), d, "arange")
     if d.category == 2:  # start + i·step, rounded once
         return _finish((start + xp.arange(n) * float(step)).astype(d.np), requires_grad)
@@ -207,7 +231,7 @@ def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None,
     """base to the powers of linspace(start, end, steps)."""
     exponents = linspace(start, end, steps, dtype=dt.float64)
     d = dt.get_default_dtype() if dtype is None else dt.as_dtype(dtype, "logspace")
-    return _finish((base ** exponents._a).astype(d.np), requires_grad)
+    return _finish((base**exponents._a).astype(d.np), requires_grad)
 
 
 # ---------------------------------------------------------------- from data
@@ -261,7 +285,9 @@ def _array(data, dtype, function):
             inferred = _promoted(data, inferred)
         data = _plain(data)
     if isinstance(data, (str, bytes)) or data is None:
-        raise TypeError(f"{function}(): can't convert {type(data).__name__} to a tensor; give numbers, sequences or arrays")
+        raise TypeError(
+            f"{function}(): can't convert {type(data).__name__} to a tensor; give numbers, sequences or arrays"
+        )
     try:
         a = xp.asarray(data)
     except ValueError as error:
@@ -319,7 +345,9 @@ def from_numpy(ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
     dt.from_np(ndarray.dtype)
     if not ndarray.dtype.isnative:
-        raise ValueError("given numpy array has byte order different from the native byte order. Conversion is not supported.")
+        raise ValueError(
+            "given numpy array has byte order different from the native byte order. Conversion is not supported."
+        )
     for s, n in zip(ndarray.strides, ndarray.shape, strict=True):
         if s < 0 and n > 1:
             raise ValueError(

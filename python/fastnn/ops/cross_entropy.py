@@ -148,9 +148,7 @@ def _from_probabilities(input, target, weight, reduction, label_smoothing):
 # ---------------------------------------------------------------- nll_loss
 
 
-def nll_loss(
-    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
-):
+def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
     """-weight[target]·input[target], input holding log-probabilities with the classes along dimension 1 (dimension 0 of
     a 1-D input). Raises IndexError for an id outside [0, C)."""
     reduction = reduction_name(size_average, reduce, reduction)

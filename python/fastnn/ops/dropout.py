@@ -9,7 +9,7 @@ from .unary import operand
 
 
 def _check_p(p, function):
-    if p < 0.0 or p > 1.0:
+    if not 0.0 <= p <= 1.0:
         raise ValueError(f"{function} probability has to be between 0 and 1, but got {p}")
     return float(p)
 

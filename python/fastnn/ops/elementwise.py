@@ -360,7 +360,9 @@ def where(condition, input=None, other=None, *, out=None):
     c = condition._a
     if c.dtype.kind != "b":
         if c.dtype != dt.uint8.np:
-            raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
+            raise RuntimeError(
+                f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+            )
         c = c.astype(bool)
     a, b, x, y = operands(input, other, "where")
     try:
@@ -437,7 +439,7 @@ def _bitwise(name):
     def bitwise(input, other, *, out=None):
         _, _, x, y = operands(input, other, name)
         if not _is_integer(x):
-            raise RuntimeError(f'"{name}_cpu" not implemented for \'{dt.from_np(getattr(x, "dtype", None)).short}\'')
+            raise RuntimeError(f"\"{name}_cpu\" not implemented for '{dt.from_np(getattr(x, 'dtype', None)).short}'")
         r = _kernel(name, x, y)
         return r if out is None else write_out(out, r)
 

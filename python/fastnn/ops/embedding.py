@@ -6,9 +6,7 @@ from ..tensor import Tensor, wrap
 from .unary import operand
 
 
-def embedding(
-    input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False
-):
+def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
     """weight[input]: ids of any shape, weight [N, D] -> [..., D]. The row padding_idx gets no gradient.
 
     Raises IndexError for an id outside [0, N)."""

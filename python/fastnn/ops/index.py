@@ -106,7 +106,14 @@ def _read(x, key):
     try:
         return x[key]
     except IndexError as error:
-        raise IndexError(str(error).replace("axis", "dimension").replace("boolean index did not match indexed array along", "The shape of the mask does not match the indexed tensor along")) from None
+        raise IndexError(
+            str(error)
+            .replace("axis", "dimension")
+            .replace(
+                "boolean index did not match indexed array along",
+                "The shape of the mask does not match the indexed tensor along",
+            )
+        ) from None
 
 
 def _unique(key):
@@ -202,7 +209,13 @@ def setitem(self, index, value):
         r = wrap(x)
         shape = getattr(v, "shape", ())
         original = value._a.shape if isinstance(value, Tensor) else ()
-        record(r, setitem_rule, (self._fn, fv), (x.shape, key, shape, original, value._a.dtype if fv is not None else None), ())
+        record(
+            r,
+            setitem_rule,
+            (self._fn, fv),
+            (x.shape, key, shape, original, value._a.dtype if fv is not None else None),
+            (),
+        )
         rebase(self, r._fn)
 
 
@@ -241,7 +254,9 @@ def _index_array(index, function, n=None):
         raise RuntimeError(f"{function}(): Expected dtype int32/int64 for index, got {index.dtype}")
     if n is not None and a.size and (int(a.min()) < 0 or int(a.max()) >= n):
         bad = int(a.min()) if int(a.min()) < 0 else int(a.max())
-        raise (IndexError if function == "index_select" else RuntimeError)(f"{function}(): index {bad} is out of bounds for dimension with size {n}")
+        raise (IndexError if function == "index_select" else RuntimeError)(
+            f"{function}(): index {bad} is out of bounds for dimension with size {n}"
+        )
     return a
 
 
@@ -594,7 +609,9 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
 
 def isin(elements, test_elements):
     """Whether each element is among the others."""
-    return wrap(xp.asarray(xp.isin(elements._a, test_elements._a if isinstance(test_elements, Tensor) else test_elements)))
+    return wrap(
+        xp.asarray(xp.isin(elements._a, test_elements._a if isinstance(test_elements, Tensor) else test_elements))
+    )
 
 
 # ---------------------------------------------------------------- in place
@@ -629,4 +646,3 @@ def masked_fill_(self, mask, value):
         self._bump()
         return self
     return in_place(self, masked_fill, mask, value, needs_copy=False)
-

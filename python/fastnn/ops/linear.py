@@ -12,6 +12,8 @@ def linear(input, weight, bias=None):
     """input·weightᵀ + bias: input [..., K], weight [N, K], bias [N] -> [..., N]."""
     if input.__class__ is not Tensor and not isinstance(input, Tensor):
         operand(input, "linear")
+    if not isinstance(weight, Tensor):
+        raise TypeError(f"linear(): argument 'weight' (position 2) must be Tensor, not {type(weight).__name__}")
     x, w = input._a, weight._a
     b = None if bias is None else bias._a
     n = x.ndim

@@ -21,7 +21,7 @@ def reduction_name(size_average, reduce, reduction):
             reduction = "mean" if size_average is None or size_average else "sum"
         warnings.warn(
             f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
-            stacklevel=3
+            stacklevel=3,
         )
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction")
@@ -179,9 +179,7 @@ def _bce_slope(k, x, y):
     return k.div(k.sub(x, y), k.clamp(k.mul(k.sub(1.0, x), x), 1e-12, None))
 
 
-_bce = _pairwise(
-    "binary_cross_entropy", _bce_value, _bce_slope, lambda k, x, y: k.sub(k.log1p(k.neg(x)), k.log(x))
-)
+_bce = _pairwise("binary_cross_entropy", _bce_value, _bce_slope, lambda k, x, y: k.sub(k.log1p(k.neg(x)), k.log(x)))
 
 
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
@@ -310,9 +308,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
             f"cosine_embedding_loss: inputs of one shape are expected, got {input1.shape} and {input2.shape}"
         )
     cos = cosine_similarity(input1, input2, dim=input1._a.ndim - 1)
-    loss = add(
-        where(eq(target, 1), sub(1.0, cos), 0.0), where(eq(target, -1), clamp(sub(cos, margin), min=0.0), 0.0)
-    )
+    loss = add(where(eq(target, 1), sub(1.0, cos), 0.0), where(eq(target, -1), clamp(sub(cos, margin), min=0.0), 0.0))
     return reduced(loss, reduction)
 
 
@@ -357,5 +353,3 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     kept = add(var, clamp(sub(eps, var.detach()), min=0.0))  # max(var, eps); var's gradient passes everywhere
     loss = mul(add(log(kept), div(square(sub(input, target)), kept)), 0.5)
     return reduced(add(loss, 0.9189385332046727) if full else loss, reduction)
-
-

@@ -105,7 +105,10 @@ def matmul(input, other, *, out=None):
     elif m == 2:  # one matrix on the right: the batch is just more rows
         s = input._a.shape
         _check_inner(s, other._a.shape)
-        r = reshape(gemm(reshape(input, -1 if s[-1] and input._a.size else _product(s[:-1]), s[-1]), other), s[:-1] + other._a.shape[-1:])
+        r = reshape(
+            gemm(reshape(input, -1 if s[-1] and input._a.size else _product(s[:-1]), s[-1]), other),
+            s[:-1] + other._a.shape[-1:],
+        )
     else:
         r = _batched(input, other)
     return r if out is None else write_out(out, r)
@@ -128,7 +131,9 @@ def _check_inner(s, o):
 def _batched(input, other):
     s, o = input._a.shape, other._a.shape
     if s[-1] != o[-2]:
-        raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [*, {s[-1]}] but got: {list(o)}.")
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [*, {s[-1]}] but got: {list(o)}."
+        )
     try:
         batch = tuple(xp.broadcast_shapes(s[:-2], o[:-2]))
     except ValueError:
@@ -215,4 +220,3 @@ def chain_matmul(*matrices):
     for m in matrices[1:]:
         r = mm(r, m)
     return r
-

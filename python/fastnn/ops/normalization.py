@@ -105,9 +105,7 @@ def _per_channel(v, ndim, channels, name, function):
     return reshape(v, (1, channels) + (1,) * (ndim - 2))
 
 
-def batch_norm(
-    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
-):
+def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
     """(x - mean)/√(var + eps)·weight + bias for each channel (dimension 1): statistics of the batch when training,
     which move running_mean and running_var by `momentum`; else those two.
 

@@ -69,9 +69,7 @@ def _check_sizes(shape, kernel, step, pad, dilation, ceil_mode, function):
 # ---------------------------------------------------------------- maximum
 
 
-def max_pool2d(
-    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
-):
+def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """The largest element of each window of input [N, C, H, W] or [C, H, W]; stride is kernel_size unless given.
 
     return_indices: also where it stands, h·W + w; int64. Raises RuntimeError where no window fits."""
@@ -117,9 +115,7 @@ def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     """max_pool2d on rows: input [N, C, L] or [C, L]."""
     x, single = _images(input, "max_pool1d", 3)
     kernel, step, pad, dilation = _window(kernel_size, stride, padding, dilation, "max_pool1d", 1)
-    r = max_pool2d(
-        unsqueeze(x, 2), (1, *kernel), (1, *step), (0, *pad), (1, *dilation), ceil_mode, return_indices
-    )
+    r = max_pool2d(unsqueeze(x, 2), (1, *kernel), (1, *step), (0, *pad), (1, *dilation), ceil_mode, return_indices)
     results = [squeeze(v, 2) for v in (r if return_indices else (r,))]
     if single:
         results = [squeeze(v, 0) for v in results]
@@ -153,9 +149,7 @@ def avg_pool2d_rule(k, dy, saved, needs):
     return (k.avg_pool2d_backward(dy, *saved),)
 
 
-def avg_pool2d_backward(
-    dy, x_shape, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
-):
+def avg_pool2d_backward(dy, x_shape, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override):
     """dy spread evenly over its windows."""
     how = (kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
     r = wrap(Tensor._k.avg_pool2d_backward(dy._a, x_shape, *how))
@@ -172,9 +166,7 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     """avg_pool2d on rows: input [N, C, L] or [C, L]."""
     x, single = _images(input, "avg_pool1d", 3)
     kernel, step, pad, _ = _window(kernel_size, stride, padding, 1, "avg_pool1d", 1)
-    r = squeeze(
-        avg_pool2d(unsqueeze(x, 2), (1, *kernel), (1, *step), (0, *pad), ceil_mode, count_include_pad), 2
-    )
+    r = squeeze(avg_pool2d(unsqueeze(x, 2), (1, *kernel), (1, *step), (0, *pad), ceil_mode, count_include_pad), 2)
     return squeeze(r, 0) if single else r
 
 

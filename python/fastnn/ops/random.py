@@ -94,7 +94,13 @@ def bernoulli_(self, p=0.5, *, generator=None):
     """self filled with 1 with probability p (a number, or a tensor of probabilities), else 0."""
     if isinstance(p, Tensor):
         _check_probabilities(p)
-        return _filled(self, "bernoulli_", "bernoulli_from_", Tensor._k.in_memory_order(xp.contiguous(xp.broadcast_to(p._a, self._a.shape)))[0], generator=generator)
+        return _filled(
+            self,
+            "bernoulli_",
+            "bernoulli_from_",
+            Tensor._k.in_memory_order(xp.contiguous(xp.broadcast_to(p._a, self._a.shape)))[0],
+            generator=generator,
+        )
     p = _number(p, "bernoulli_", "p")
     if not 0 <= p <= 1:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
@@ -106,7 +112,9 @@ def _check_probabilities(p):
     if a.dtype.kind not in "fV":
         raise RuntimeError(f"expected probabilities tensor to have floating type, got {p.dtype}")
     if a.size and not (a.min() >= 0 and a.max() <= 1):
-        raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false: probabilities must lie in [0, 1]")
+        raise RuntimeError(
+            "Expected p_in >= 0 && p_in <= 1 to be true, but got false: probabilities must lie in [0, 1]"
+        )
 
 
 def bernoulli(input, p=None, *, generator=None, out=None):
@@ -123,7 +131,9 @@ def _single(name):
     def fill(self, value, *, generator=None):
         value = _number(value, name, "p" if name == "geometric_" else "lambd")
         if not value > 0 or (name == "geometric_" and value >= 1):
-            raise RuntimeError(f"{name} expects {'p in (0, 1)' if name == 'geometric_' else 'lambda > 0.0'}, but found {value}")
+            raise RuntimeError(
+                f"{name} expects {'p in (0, 1)' if name == 'geometric_' else 'lambda > 0.0'}, but found {value}"
+            )
         return _filled(self, name, name, value, generator=generator)
 
     return fill
@@ -202,7 +212,18 @@ def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None,
     return _made(size, "randn", dtype, device, requires_grad, lambda t: normal_(t, generator=generator))
 
 
-def randint(*args, low=None, high=None, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+def randint(
+    *args,
+    low=None,
+    high=None,
+    size=None,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+):
     """Integers of [low, high): randint(high, size) or randint(low, high, size); int64 unless dtype says otherwise."""
     args = list(args)
     if args and isinstance(args[-1], (tuple, list)) and size is None:
@@ -222,7 +243,9 @@ def randint(*args, low=None, high=None, size=None, generator=None, out=None, dty
     return _made((size,), "randint", d, device, requires_grad, lambda t: random_(t, low, high, generator=generator))
 
 
-def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def randperm(
+    n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """The integers of [0, n) in random order."""
     check_device(device, "randperm")
     if isinstance(n, builtins.bool) or not hasattr(n, "__index__"):
@@ -260,7 +283,15 @@ rand_like, randn_like = _like(uniform_, "rand_like"), _like(normal_, "randn_like
 def randint_like(input, low=0, high=None, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False):
     """Integers of [low, high) in input's shape and dtype."""
     low, high = (0, low) if high is None else (low, high)
-    return randint(low, high, tuple(input._a.shape), generator=generator, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return randint(
+        low,
+        high,
+        tuple(input._a.shape),
+        generator=generator,
+        dtype=dtype or input.dtype,
+        device=device,
+        requires_grad=requires_grad,
+    )
 
 
 def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None, requires_grad=False):
@@ -268,7 +299,9 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         if size is None:
             raise TypeError("normal() expects `size` where mean and std are numbers")
-        return _made((size,), "normal", dtype, device, requires_grad, lambda t: normal_(t, mean, std, generator=generator))
+        return _made(
+            (size,), "normal", dtype, device, requires_grad, lambda t: normal_(t, mean, std, generator=generator)
+        )
     from .elementwise import add, mul
 
     shape = xp.broadcast_shapes(*(v._a.shape for v in (mean, std) if isinstance(v, Tensor)))

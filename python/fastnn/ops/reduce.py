@@ -439,6 +439,7 @@ def _logical(name, doc):
 
 any, all = _logical("any", "Whether one element is not zero."), _logical("all", "Whether no element is zero.")
 
+
 def logsumexp(input, dim, keepdim=False, *, out=None):
     """ln Σ e^x over `dim`, shifted so that nothing overflows."""
     t = operand(input, "logsumexp")
@@ -457,5 +458,3 @@ def logsumexp_rule(k, dy, saved, needs):
     x, y, dims, keepdim = saved
     kept = kept_shape(x.shape, dims)
     return (k.mul(k.reshape(dy, kept), k.exp(k.sub(x, k.reshape(y, kept)))),)
-
-

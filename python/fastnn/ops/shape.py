@@ -149,7 +149,12 @@ def unsqueeze(input, dim):
     """With a dimension of size 1 at `dim`."""
     x = input._a
     i = check_dim(dim, x.ndim + 1)
-    return _view(input, x.reshape(x.shape[:i] + (1,) + x.shape[i:]) if x.flags.c_contiguous else xp.expand_dims(x, i), view_rule, x.shape)
+    return _view(
+        input,
+        x.reshape(x.shape[:i] + (1,) + x.shape[i:]) if x.flags.c_contiguous else xp.expand_dims(x, i),
+        view_rule,
+        x.shape,
+    )
 
 
 # ---------------------------------------------------------------- permutations
@@ -213,7 +218,9 @@ def numpy_T(input):
 def mT(input):
     """The last two dimensions swapped (x.mT)."""
     if input._a.ndim < 2:
-        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {input._a.ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {input._a.ndim}-D tensor."
+        )
     return transpose(input, -2, -1)
 
 
@@ -263,7 +270,9 @@ def expand(input, *sizes):
                 f"{i}. Target sizes: {list(sizes)}. Tensor sizes: {list(x.shape)}"
             )
         full.append(s)
-    strides = (0,) * lead + tuple(0 if n == 1 and f != 1 else st for n, f, st in zip(x.shape, full[lead:], x.strides, strict=True))
+    strides = (0,) * lead + tuple(
+        0 if n == 1 and f != 1 else st for n, f, st in zip(x.shape, full[lead:], x.strides, strict=True)
+    )
     return _view(input, xp.as_strided(x, tuple(full), strides), expand_rule, x.shape)
 
 
@@ -285,7 +294,9 @@ def broadcast_tensors(*tensors):
     try:
         shape = xp.broadcast_shapes(*(v._a.shape for v in tensors))
     except ValueError:
-        raise RuntimeError(f"broadcast_tensors: shapes {[list(v._a.shape) for v in tensors]} do not broadcast") from None
+        raise RuntimeError(
+            f"broadcast_tensors: shapes {[list(v._a.shape) for v in tensors]} do not broadcast"
+        ) from None
     return tuple(expand(v, shape) for v in tensors)
 
 
@@ -294,9 +305,7 @@ def repeat(input, *repeats):
     counts = _ints(repeats, "repeat")
     x = input._a
     if len(counts) < x.ndim:
-        raise RuntimeError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
-        )
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     if any(c < 0 for c in counts):
         raise RuntimeError(f"Trying to create tensor with negative dimension: repeats {list(counts)}")
     own = (1,) * (len(counts) - x.ndim) + x.shape
@@ -380,6 +389,9 @@ concat = concatenate = cat
 
 def stack(tensors, dim=0, *, out=None):
     """The tensors along a new dimension."""
+    from . import _common
+    from .cast import cast
+
     tensors = list(tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
@@ -389,7 +401,19 @@ def stack(tensors, dim=0, *, out=None):
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(v._a.shape)} at entry {i}"
             )
-    return cat([unsqueeze(v, dim) for v in tensors], check_dim(dim, len(first) + 1), out=out)
+    i = check_dim(dim, len(first) + 1)
+    if any(v._a.dtype is not tensors[0]._a.dtype for v in tensors):
+        d = _common.result_dtype(*tensors, function="stack")
+        tensors = [cast(v, d) for v in tensors]
+    r = wrap(Tensor._k.stack([v._a for v in tensors], i))
+    if grad_mode.enabled and any(v._fn is not None for v in tensors):
+        record(r, stack_rule, tuple(v._fn for v in tensors), (i,), ())
+    return r if out is None else _common.write_out(out, r)
+
+
+def stack_rule(k, dy, saved, needs):
+    lead = (slice(None),) * saved[0]
+    return tuple(None if n is None else dy[lead + (i,)] for i, n in enumerate(needs))
 
 
 def _at_least(v, n):

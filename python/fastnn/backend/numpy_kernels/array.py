@@ -169,9 +169,11 @@ def diagonal_read(x, offset, dim1, dim2):
 
 def unfold_read(x, dim, size, step):
     """All windows of `size` every `step` along dim, the window last."""
-    return np.array(np.moveaxis(np.lib.stride_tricks.sliding_window_view(x, size, dim), dim, dim)[
-        (slice(None),) * dim + (slice(None, None, step),)
-    ])
+    return np.array(
+        np.moveaxis(np.lib.stride_tricks.sliding_window_view(x, size, dim), dim, dim)[
+            (slice(None),) * dim + (slice(None, None, step),)
+        ]
+    )
 
 
 def unfold_backward(dy, shape, dim, step):

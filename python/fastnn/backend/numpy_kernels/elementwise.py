@@ -183,7 +183,7 @@ def erfinv(x, out=None):
 
 
 def relu(x, out=None):
-    r = np.maximum(x, 0, out)  # keeps NaN
+    r = np.maximum(x, 0, out=out)  # keeps NaN
     return r if type(r) is ndarray else np.asarray(r)
 
 
@@ -261,9 +261,9 @@ def softplus_backward(dy, x, beta=1.0, threshold=20.0):
 def clamp(x, lo=None, hi=None, out=None):
     """Bounds are numbers, arrays or None; hi wins over lo, NaN stays NaN."""
     if lo is not None:
-        x = np.maximum(x, lo, out)
+        x = np.maximum(x, lo, out=out)
     if hi is not None:
-        x = np.minimum(x, hi, out)
+        x = np.minimum(x, hi, out=out)
     return _give(x if lo is not None or hi is not None else x.copy(), None)
 
 

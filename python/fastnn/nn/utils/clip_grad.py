@@ -10,6 +10,10 @@ from fastnn.tensor import Tensor
 def _gradients(parameters) -> list:
     if isinstance(parameters, Tensor):
         parameters = [parameters]
+    parameters = list(parameters)
+    for i, p in enumerate(parameters):
+        if not isinstance(p, Tensor):
+            raise TypeError(f"parameters must be Tensors, but entry {i} is of type {type(p).__name__}: {p!r}")
     return [p.grad for p in parameters if p.grad is not None]
 
 
