@@ -3,6 +3,7 @@
 // The gradient for the input: dx[h] collects dy[p] * w[r] where p * stride + r * dilation = h + padding. For the h of
 // one residue modulo the stride, those r are every (stride / gcd)-th, and p = h / stride + a constant per r: a
 // convolution of dy with step 1, whose taps are that subset of w, reversed. One such convolution per residue pair.
+#include "cpu/conv2d_narrow.h"
 #include "cpu/conv2d_task.h"
 #include "cpu/shuffle.h"
 
@@ -105,6 +106,8 @@ void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* 
   const InputPlan plan = input_plan(s);
   const int64_t elements = s.N * s.C * s.H * s.W;
   if (elements == 0) return;
+  const Narrow narrow = make_narrow<T>(s);
+  if (narrow.use) return narrow_backward_input(ctx, s, narrow, dy, w, dx);
   if (!plan.covers) {
     constexpr int64_t kPart = 65536;
     parallel_for(ceil_div(elements, kPart), [&](int64_t i, int) {
@@ -176,6 +179,8 @@ size_t workspace_of(int threads, const Conv2dShape& s, ConvPass pass) {
     return static_cast<size_t>(size) * sizeof(T) +
            task_workspace<T>(threads, make_cut<T>(s.N, s.groups, s.K / s.groups, s.C / s.groups, h, w));
   }
+  const Narrow narrow = make_narrow<T>(s);
+  if (narrow.use) return narrow_workspace<T>(threads, narrow);
   const InputPlan plan = input_plan(s);
   size_t most = 0;
   for (int64_t i = 0; i < plan.nh; i++) {

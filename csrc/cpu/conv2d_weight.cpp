@@ -85,6 +85,7 @@ void pack_dy(T* panel, int width, int64_t m_left, const T* dy, int64_t channel, 
         const int n = static_cast<int>(min_i(W, count - q));
         const T* in = dy + k * channel + p * dy_row + q;
         Vec<T> v[W];
+        for (int i = 0; i < W; i++) __builtin_prefetch(in + (W + i) * channel);  // the next channels: too many streams
 #pragma GCC unroll 16
         for (int i = 0; i < W; i++) v[i] = i < real ? Vec<T>::load(in + i * channel, n) : Vec<T>::zero();
         transpose(v);
