@@ -3,7 +3,65 @@ The compiled kernels. Not a public interface: fastnn.backend.cpu_kernels is buil
 """
 
 from __future__ import annotations
+import collections.abc
+import numpy
+import numpy.typing
 import typing
+
+class Generator:
+    def __init__(self, seed: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def bernoulli_(
+        self, out: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]], p: typing.SupportsFloat | typing.SupportsIndex
+    ) -> bool: ...
+    def dropout(
+        self, x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]], p: typing.SupportsFloat | typing.SupportsIndex
+    ) -> typing.Any: ...
+    def exponential_(
+        self, out: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]], rate: typing.SupportsFloat | typing.SupportsIndex
+    ) -> bool: ...
+    def get_state(self) -> tuple: ...
+    def integers_(
+        self,
+        out: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+        low: typing.SupportsInt | typing.SupportsIndex,
+        span: typing.SupportsInt | typing.SupportsIndex,
+    ) -> bool: ...
+    def manual_seed(self, seed: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def normal_(
+        self,
+        out: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+        mean: typing.SupportsFloat | typing.SupportsIndex,
+        std: typing.SupportsFloat | typing.SupportsIndex,
+        serial: bool,
+    ) -> bool: ...
+    def normals(
+        self, n: typing.SupportsInt | typing.SupportsIndex
+    ) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+    def randperm(
+        self, n: typing.SupportsInt | typing.SupportsIndex
+    ) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+    def set_state(
+        self,
+        seed: typing.SupportsInt | typing.SupportsIndex,
+        key: typing.Annotated[numpy.typing.ArrayLike, numpy.uint32],
+        pos: typing.SupportsInt | typing.SupportsIndex,
+        fresh: bool,
+        cached: typing.Any,
+    ) -> None: ...
+    def uniform_(
+        self,
+        out: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+        low: typing.SupportsFloat | typing.SupportsIndex,
+        high: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> bool: ...
+    def words32(
+        self, n: typing.SupportsInt | typing.SupportsIndex
+    ) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+    def words64(
+        self, n: typing.SupportsInt | typing.SupportsIndex
+    ) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+    @property
+    def initial_seed(self) -> int: ...
 
 def _cpu_quota(root: str) -> float:
     """
@@ -27,17 +85,175 @@ def _parallel_indices(
     Which thread ran each of n chunks; -2 where a nested call ran elsewhere.
     """
 
+def abs(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def adagrad_step(
+    params: typing.Any,
+    grads: typing.Any,
+    sums: typing.Any,
+    step: typing.SupportsFloat | typing.SupportsIndex,
+    lr: typing.SupportsFloat | typing.SupportsIndex,
+    lr_decay: typing.SupportsFloat | typing.SupportsIndex,
+    weight_decay: typing.SupportsFloat | typing.SupportsIndex,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+    maximize: bool,
+) -> bool: ...
+def adam_step(
+    params: typing.Any,
+    grads: typing.Any,
+    exp_avgs: typing.Any,
+    exp_avg_sqs: typing.Any,
+    max_exp_avg_sqs: typing.Any,
+    step: typing.SupportsFloat | typing.SupportsIndex,
+    lr: typing.SupportsFloat | typing.SupportsIndex,
+    beta1: typing.SupportsFloat | typing.SupportsIndex,
+    beta2: typing.SupportsFloat | typing.SupportsIndex,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+    weight_decay: typing.SupportsFloat | typing.SupportsIndex,
+    decoupled: bool,
+    maximize: bool,
+) -> bool: ...
+def add(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def amax(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.reduce.
+    """
+
+def amin(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.reduce.
+    """
+
+def argmax(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.reduce.
+    """
+
+def argmin(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.reduce.
+    """
+
+def avg_pool2d(
+    x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    kernel: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: typing.SupportsInt | typing.SupportsIndex | None,
+) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+def avg_pool2d_backward(
+    dy: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    x_shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    kernel: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: typing.SupportsInt | typing.SupportsIndex | None,
+) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+def axpy_(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def bmm(a, b, out=None):
+    """
+    The products of two batches of matrices.
+    """
+
+def ceil(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def clamp(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def clamp_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
 def compiler() -> str:
     """
     The compiler that built this module.
     """
 
+def conv2d(
+    x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    w: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    bias: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    groups: typing.SupportsInt | typing.SupportsIndex,
+    act: str = "none",
+) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+def conv2d_backward_input(
+    dy: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    w: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    x_shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    groups: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+def conv2d_backward_weight(
+    dy: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    w_shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    groups: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
 def counters() -> dict:
     """
     How often each kernel variant has run.
     """
 
-def empty(module, shape, dtype):
+def cross_entropy(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.softmax.
+    """
+
+def cross_entropy_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.softmax.
+    """
+
+def div(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def dropout_backward(
+    dy: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    mask: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    p: typing.SupportsFloat | typing.SupportsIndex,
+) -> typing.Any: ...
+def elu(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def elu_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def empty(shape, dtype, /):
     """
     An uninitialised C-contiguous array over the caching allocator.
     """
@@ -47,10 +263,192 @@ def empty_cache() -> None:
     Give cached memory back to the system.
     """
 
+def eq(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def erf(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def exp(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def exp2(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def expm1(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def floor(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def ge(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def gelu(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def gelu_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def gemm(a, b, bias=None, act="none", out=None, accumulate=False):
+    """
+    act(a @ b + bias), or out += a @ b.
+    """
+
+def gemm_counters() -> dict: ...
+def gemm_setup(variant: typing.Any, gemm: typing.Any, bmm: typing.Any) -> None:
+    """
+    The context variable that names the variant, and the twins that take other dtypes and 'blas'.
+    """
+
 def get_num_threads() -> int: ...
+def grad_norm(grads: typing.Any, p: typing.SupportsFloat | typing.SupportsIndex) -> typing.Any: ...
+def gt(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def hardtanh(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def hardtanh_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
 def isa() -> str:
     """
     The instruction set in use.
+    """
+
+def isfinite(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def isinf(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def isnan(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def le(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def leaky_relu(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def leaky_relu_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def log(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def log10(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def log1p(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def log2(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def log_softmax(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.softmax.
+    """
+
+def log_softmax_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.softmax.
+    """
+
+def logsumexp(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.softmax.
+    """
+
+def lt(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def max_dim(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.reduce.
+    """
+
+def max_pool2d(
+    x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    kernel: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    ceil_mode: bool,
+) -> tuple: ...
+def max_pool2d_backward(
+    dy: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    idx: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    x_shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    kernel: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+def max_pool2d_indices(
+    idx: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    x_shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    kernel: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+def maximum(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def mean(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.reduce.
     """
 
 def memory_stats() -> dict:
@@ -58,13 +456,217 @@ def memory_stats() -> dict:
     Bytes in use, cached and in use at most so far; allocations, and how many of them the cache served.
     """
 
+def min_dim(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.reduce.
+    """
+
+def minimum(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def mul(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def ne(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def neg(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def norm(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.reduce.
+    """
+
+def peak_copy(
+    megabytes: typing.SupportsInt | typing.SupportsIndex = 256,
+    streaming: bool = False,
+    repeats: typing.SupportsInt | typing.SupportsIndex = 10,
+) -> float:
+    """
+    GB/s of a copy, read and written bytes counted.
+    """
+
+def peak_fma(
+    dtype: str,
+    steps: typing.SupportsInt | typing.SupportsIndex = 1000000,
+    repeats: typing.SupportsInt | typing.SupportsIndex = 10,
+) -> float:
+    """
+    GFLOP/s of independent multiply-adds on the table and threads in use.
+    """
+
+def pow(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def prod(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.reduce.
+    """
+
+def reciprocal(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def relu(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def relu_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def rmsprop_step(
+    params: typing.Any,
+    grads: typing.Any,
+    square_avgs: typing.Any,
+    grad_avgs: typing.Any,
+    bufs: typing.Any,
+    lr: typing.SupportsFloat | typing.SupportsIndex,
+    alpha: typing.SupportsFloat | typing.SupportsIndex,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+    weight_decay: typing.SupportsFloat | typing.SupportsIndex,
+    momentum: typing.SupportsFloat | typing.SupportsIndex,
+    maximize: bool,
+) -> bool: ...
+def round(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def rsqrt(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def scale_(grads: typing.Any, factor: typing.SupportsFloat | typing.SupportsIndex) -> bool: ...
 def set_isa(name: str) -> None:
     """
     Use another of supported_isas().
     """
 
 def set_num_threads(n: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+def sgd_step(
+    params: typing.Any,
+    grads: typing.Any,
+    bufs: typing.Any,
+    lr: typing.SupportsFloat | typing.SupportsIndex,
+    momentum: typing.SupportsFloat | typing.SupportsIndex,
+    dampening: typing.SupportsFloat | typing.SupportsIndex,
+    weight_decay: typing.SupportsFloat | typing.SupportsIndex,
+    nesterov: bool,
+    maximize: bool,
+    first_step: bool,
+) -> bool: ...
+def sigmoid(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def sigmoid_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def sign(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def silu(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def silu_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def softmax(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.softmax.
+    """
+
+def softmax_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.softmax.
+    """
+
+def softplus(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def softplus_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def sqrt(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def square(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def sub(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def sum(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.reduce.
+    """
+
+def sum_to(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.reduce.
+    """
+
 def supported_isas() -> list[str]:
     """
     Compiled in and supported by this CPU, weakest first.
+    """
+
+def tanh(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def tanh_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def trunc(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def var(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.reduce.
+    """
+
+def where(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
     """

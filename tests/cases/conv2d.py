@@ -145,7 +145,7 @@ def _cases(name, x, w, stride, padding, dilation, groups):
         name,
         lambda rng, t: (*normal(rng, t, y, w), x, *how),
         _input,
-        _bound(_input, lambda a, b, c: b[:, 0].size + 1),
+        _bound(_input, lambda a, b, c: b.shape[0] * b.shape[2] * b.shape[3] + 1),
         flops=flops,
     )
     yield Case(
