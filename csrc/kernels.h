@@ -60,22 +60,32 @@ inline bool max_pool2d_compact(const Pool2dShape& s) { return s.R <= 256 && s.S 
 // ---- elementwise ----
 // The ops, each X(name): out = f(a), f(a, b) or f(a, b, c), all of one dtype, except that comparisons and tests give
 // bytes of 0 and 1, and where() takes its condition as such bytes. p are the op's numbers (slope, alpha, bounds ...).
-#define FASTNN_UNARY_OPS(X)                                                                                           \
-  X(neg)                                                                                                              \
-  X(abs)                                                                                                              \
-  X(sign) X(sqrt) X(rsqrt) X(reciprocal) X(square) X(cube) X(floor) X(ceil) X(round) X(trunc) X(exp) X(exp2) X(expm1) \
-      X(log) X(log1p) X(log2) X(log10) X(tanh) X(sigmoid) X(erf) X(relu) X(leaky_relu) X(elu) X(silu) X(gelu)         \
-          X(gelu_tanh) X(softplus) X(clamp)
+// clang-format off
+#define FASTNN_UNARY_OPS(X)                                                                                            \
+  X(neg)                                                                                                               \
+  X(abs)                                                                                                               \
+  X(sign) X(sqrt) X(rsqrt) X(reciprocal) X(square) X(cube) X(floor) X(ceil) X(round) X(trunc) X(exp) X(exp2) X(expm1)  \
+  X(log) X(log1p) X(log2) X(log10) X(tanh) X(sigmoid) X(erf) X(relu) X(leaky_relu) X(elu) X(silu) X(gelu)              \
+  X(gelu_tanh) X(softplus) X(clamp)
+// clang-format on
+// clang-format off
 #define FASTNN_TEST_OPS(X) X(isnan) X(isinf) X(isfinite)
+// clang-format on
+// clang-format off
 #define FASTNN_BINARY_OPS(X)                                                                                           \
   X(add)                                                                                                               \
   X(sub)                                                                                                               \
   X(mul) X(div) X(maximum) X(minimum) X(axpy) X(relu_backward) X(leaky_relu_backward) X(elu_backward) X(silu_backward) \
-      X(gelu_backward) X(gelu_tanh_backward) X(tanh_backward) X(sigmoid_backward) X(softplus_backward)                 \
-          X(clamp_backward) X(hardtanh_backward)
+  X(gelu_backward) X(gelu_tanh_backward) X(tanh_backward) X(sigmoid_backward) X(softplus_backward)                     \
+  X(clamp_backward) X(hardtanh_backward)
+// clang-format on
+// clang-format off
 #define FASTNN_COMPARE_OPS(X) X(eq) X(ne) X(lt) X(le) X(gt) X(ge)
-#define FASTNN_ELEMENTWISE_OPS(X) \
+// clang-format on
+// clang-format off
+#define FASTNN_ELEMENTWISE_OPS(X)                                                                                      \
   FASTNN_UNARY_OPS(X) FASTNN_TEST_OPS(X) FASTNN_BINARY_OPS(X) FASTNN_COMPARE_OPS(X) X(where)
+// clang-format on
 enum class Elementwise : int {
 #define FASTNN_ENUM(name) name,
   FASTNN_ELEMENTWISE_OPS(FASTNN_ENUM)
@@ -86,7 +96,9 @@ using ElementwiseFn = void (*)(int64_t n, void* out, const void* a, const void* 
 
 // ---- reduce ----
 // Sums (of x, x^2, |x|, (x - centre)^2), the product, and extremes (of x, |x|) that a NaN wins.
+// clang-format off
 #define FASTNN_REDUCE_OPS(X) X(Sum) X(Prod) X(Max) X(Min) X(SumSquare) X(SumAbs) X(MaxAbs) X(MinAbs) X(SumSquareDiff)
+// clang-format on
 enum class Reduce : int {
 #define FASTNN_ENUM(name) name,
   FASTNN_REDUCE_OPS(FASTNN_ENUM)
