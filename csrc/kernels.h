@@ -67,22 +67,14 @@ inline bool max_pool2d_compact(const Pool2dShape& s) { return s.R <= 256 && s.S 
   X(sign) X(sqrt) X(rsqrt) X(reciprocal) X(square) X(cube) X(floor) X(ceil) X(round) X(trunc) X(exp) X(exp2) X(expm1)  \
   X(log) X(log1p) X(log2) X(log10) X(tanh) X(sigmoid) X(erf) X(relu) X(leaky_relu) X(elu) X(silu) X(gelu)              \
   X(gelu_tanh) X(softplus) X(clamp)
-// clang-format on
-// clang-format off
 #define FASTNN_TEST_OPS(X) X(isnan) X(isinf) X(isfinite)
-// clang-format on
-// clang-format off
 #define FASTNN_BINARY_OPS(X)                                                                                           \
   X(add)                                                                                                               \
   X(sub)                                                                                                               \
   X(mul) X(div) X(maximum) X(minimum) X(axpy) X(relu_backward) X(leaky_relu_backward) X(elu_backward) X(silu_backward) \
   X(gelu_backward) X(gelu_tanh_backward) X(tanh_backward) X(sigmoid_backward) X(softplus_backward)                     \
   X(clamp_backward) X(hardtanh_backward)
-// clang-format on
-// clang-format off
 #define FASTNN_COMPARE_OPS(X) X(eq) X(ne) X(lt) X(le) X(gt) X(ge)
-// clang-format on
-// clang-format off
 #define FASTNN_ELEMENTWISE_OPS(X)                                                                                      \
   FASTNN_UNARY_OPS(X) FASTNN_TEST_OPS(X) FASTNN_BINARY_OPS(X) FASTNN_COMPARE_OPS(X) X(where)
 // clang-format on
