@@ -141,7 +141,7 @@ int chosen_variant() {
   return -3;
 }
 
-bool isa_supported(const char* name) {
+[[maybe_unused]] bool isa_supported(const char* name) {
   static const std::vector<std::string> all = supported_isas();
   for (const std::string& s : all)
     if (s == name) return true;
