@@ -24,7 +24,6 @@ from numpy.lib.stride_tricks import as_strided  # noqa: F401
 
 may_share_memory = _np.may_share_memory
 shares_memory = _np.shares_memory
-number_types = (_np.bool_, _np.number)
 
 
 def bfloat16_dtype():

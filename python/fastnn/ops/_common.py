@@ -9,14 +9,6 @@ from ..tensor import Tensor, shared_version, wrap
 
 _ndarray = xp.ndarray
 ONE_OF_MANY = "one of many"  # meta of a view made by an op that returns several (split, unbind)
-FLOATS = frozenset((xp.dtype("float32"), xp.dtype("float64")))
-
-
-def array_of(value, function: str, name: str = "input"):
-    """The array of a Tensor argument; TypeError for anything else."""
-    if isinstance(value, Tensor):
-        return value._a
-    raise TypeError(f"{function}(): argument '{name}' must be Tensor, not {type(value).__name__}")
 
 
 def _classify(v, function, position):
@@ -369,4 +361,4 @@ def rebase(t, fn):
             record(v, as_strided_rule, (root._fn,), (Geometry(root._a, v._a),), (None,))
 
 
-__all__ = ["CONST", "FLOATS", "Node", "Version"]
+__all__ = ["CONST", "Node", "Version"]

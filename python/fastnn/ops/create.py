@@ -202,11 +202,6 @@ def arange(
     return _finish((int(start) + xp.arange(n) * int(step)).astype(d.np), requires_grad)
 
 
-def range_(start=0, end=None, step=1, **keywords):
-    """arange with the end included (torch.range, deprecated there)."""
-    return arange(start, end + step / 2, step, **{"dtype": dt.get_default_dtype(), **keywords})
-
-
 def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """`steps` values from start to end, both included, evenly spaced."""
     check_device(device, "linspace")

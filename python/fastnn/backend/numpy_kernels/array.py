@@ -3,7 +3,6 @@
 import numpy as np
 
 __all__ = [
-    "as_strided_view",
     "bincount_add",
     "cast",
     "cat",
@@ -43,7 +42,6 @@ expand = np.broadcast_to
 permute = np.transpose
 stack = np.stack
 roll = np.roll
-as_strided_view = np.lib.stride_tricks.as_strided
 
 
 def cat(arrays, dim):
