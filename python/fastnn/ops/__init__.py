@@ -6,8 +6,12 @@ Under create_graph this module stands in for a backend: rules call its functions
 # isort: off
 from .elementwise import *  # noqa: F403
 from .shape import *  # noqa: F403
+from .join import *  # noqa: F403
+from .arrange import *  # noqa: F403
 from .cast import *  # noqa: F403
 from .index import *  # noqa: F403
+from .gather import *  # noqa: F403
+from .sort import *  # noqa: F403
 from .create import *  # noqa: F403
 from .random import *  # noqa: F403
 from .unary import *  # noqa: F403

@@ -337,7 +337,7 @@ def threshold(input, threshold, value, inplace=False):
 
 def glu(input, dim=-1):
     """a·sigmoid(b), where a and b are the halves of `input` along `dim`. Raises RuntimeError for an odd size."""
-    from .shape import narrow
+    from .join import narrow
 
     t = operand(input, "glu")
     if t._a.ndim == 0:

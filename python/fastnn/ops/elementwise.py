@@ -203,42 +203,40 @@ def floor_divide(input, other, *, out=None):
     return r if out is None else write_out(out, r)
 
 
-def remainder(input, other, *, out=None):
-    """input - other·floor(input/other): the sign of other. Raises RuntimeError for an integer zero."""
-    a, b, x, y = operands(input, other, "remainder")
-    if _is_integer(x):
-        _check_zero(y)
-    r = _kernel("remainder", x, y)
-    if (a._fn is not None or b._fn is not None) and grad_mode.enabled:
-        record(r, remainder_rule, (a._fn, b._fn), (x, y), (a, b))
-    return r if out is None else write_out(out, r)
+def _modulus(name, kernel_rounding, doc):
+    """input - other·q, q the quotient rounded: remainder and fmod differ in that alone."""
+
+    def rule(k, dy, saved, needs):
+        x, y = saved
+        dx = dz = None
+        if needs[0] is not None:
+            dx = k.sum_to(dy, x.shape)
+        if needs[1] is not None:
+            dz = k.sum_to(k.neg(k.mul(dy, getattr(k, kernel_rounding)(k.div(x, y)))), y.shape)
+        return dx, dz
+
+    rule.__name__ = rule.__qualname__ = name + "_rule"
+
+    def modulus(input, other, *, out=None):
+        a, b, x, y = operands(input, other, name)
+        if _is_integer(x):
+            _check_zero(y)
+        r = _kernel(name, x, y)
+        if (a._fn is not None or b._fn is not None) and grad_mode.enabled:
+            record(r, rule, (a._fn, b._fn), (x, y), (a, b))
+        return r if out is None else write_out(out, r)
+
+    modulus.__name__ = modulus.__qualname__ = name
+    modulus.__doc__ = doc
+    return modulus
 
 
-def remainder_rule(k, dy, saved, needs):
-    x, y = saved
-    return (
-        None if needs[0] is None else k.sum_to(dy, x.shape),
-        None if needs[1] is None else k.sum_to(k.neg(k.mul(dy, k.floor(k.div(x, y)))), y.shape),
-    )
-
-
-def fmod(input, other, *, out=None):
-    """input - other·trunc(input/other): the sign of input. Raises RuntimeError for an integer zero."""
-    a, b, x, y = operands(input, other, "fmod")
-    if _is_integer(x):
-        _check_zero(y)
-    r = _kernel("fmod", x, y)
-    if (a._fn is not None or b._fn is not None) and grad_mode.enabled:
-        record(r, fmod_rule, (a._fn, b._fn), (x, y), (a, b))
-    return r if out is None else write_out(out, r)
-
-
-def fmod_rule(k, dy, saved, needs):
-    x, y = saved
-    return (
-        None if needs[0] is None else k.sum_to(dy, x.shape),
-        None if needs[1] is None else k.sum_to(k.neg(k.mul(dy, k.trunc(k.div(x, y)))), y.shape),
-    )
+remainder = _modulus(
+    "remainder", "floor", "input - other·floor(input/other): the sign of other. RuntimeError for an integer zero."
+)
+fmod = _modulus(
+    "fmod", "trunc", "input - other·trunc(input/other): the sign of input. RuntimeError for an integer zero."
+)
 
 
 def pow(input, exponent, *, out=None):
@@ -354,7 +352,7 @@ def where(condition, input=None, other=None, *, out=None):
     if not isinstance(condition, Tensor):
         condition = wrap(condition)
     if input is None and other is None:
-        from .index import nonzero
+        from .gather import nonzero
 
         return nonzero(condition, as_tuple=True)
     c = condition._a

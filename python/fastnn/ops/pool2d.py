@@ -4,7 +4,7 @@ from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, wrap
 from .conv2d import check_size, numbers
-from .index import gather
+from .gather import gather
 from .matmul import matmul
 from .shape import reshape, squeeze, unsqueeze
 from .unary import operand

@@ -396,8 +396,9 @@ argmax, argmin = _arg("argmax"), _arg("argmin")
 
 def median(input, dim=None, keepdim=False):
     """The middle value, the lower of two; with dim (values, indices)."""
-    from .index import gather, sort
+    from .gather import gather
     from .shape import reshape, squeeze
+    from .sort import sort
 
     t = operand(input, "median")
     if t._a.dtype.kind == "b":

@@ -1,0 +1,289 @@
+"""Reading and writing along one dimension, by flat positions and by masks: gather, scatter, index_add, masked_fill ..."""
+
+from .._tape import grad_mode, record
+from ..backend import xp
+from ..tensor import Tensor, check_dim, wrap
+from ._common import check_writable, in_place
+from .index import _key, getitem, index_get, index_put_zeros, setitem
+
+
+def _index_array(index, function, n=None):
+    if not isinstance(index, Tensor):
+        raise TypeError(f"{function}(): argument 'index' must be Tensor, not {type(index).__name__}")
+    a = index._a
+    if a.dtype.name not in ("int64", "int32"):
+        raise RuntimeError(f"{function}(): Expected dtype int32/int64 for index, got {index.dtype}")
+    if n is not None and a.size and (int(a.min()) < 0 or int(a.max()) >= n):
+        bad = int(a.min()) if int(a.min()) < 0 else int(a.max())
+        raise (IndexError if function == "index_select" else RuntimeError)(
+            f"{function}(): index {bad} is out of bounds for dimension with size {n}"
+        )
+    return a
+
+
+def index_select(input, dim, index, *, out=None):
+    """The slices of input at `index` along dim."""
+    i = check_dim(dim, input._a.ndim)
+    n = input._a.shape[i] if input._a.ndim else 1
+    a = _index_array(index, "index_select", n)
+    if a.ndim > 1:
+        raise IndexError("index_select(): Index is supposed to be a vector")
+    if input._a.ndim == 0:
+        return index_get(input, ())
+    return index_get(input, (slice(None),) * i + (a.reshape(-1),) if i else a.reshape(-1))
+
+
+def gather(input, dim, index, *, sparse_grad=False, out=None):
+    """out[i][j] = input[index[i][j]][j] for dim 0, and so on."""
+    x = input._a
+    i = check_dim(dim, x.ndim)
+    a = _gather_index(x.shape, i, index, "gather")
+    if x.ndim == 0:
+        return index_get(input, ())
+    r = wrap(Tensor._k.gather(x, i, a))
+    if input._fn is not None and grad_mode.enabled:
+        record(r, gather_rule, (input._fn,), (x.shape, i, a), ())
+    return r
+
+
+def _gather_index(shape, dim, index, function):
+    a = _index_array(index, function, shape[dim] if shape else 1)
+    if a.ndim != len(shape) and (a.ndim or 1) != (len(shape) or 1):
+        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
+    for d, (n, s) in enumerate(zip(a.shape, shape, strict=False)):
+        if d != dim and n > s:
+            raise RuntimeError(
+                f"Size does not match at dimension {d} expected index {list(a.shape)} to be no larger than self "
+                f"{list(shape)} apart from dimension {dim}"
+            )
+    return a
+
+
+def gather_rule(k, dy, saved, needs):
+    shape, dim, index = saved
+    return (k.scatter_add_zeros(dy, shape, dim, index),)
+
+
+def scatter_add_zeros(dy, shape, dim, index):
+    """Zeros of `shape` with dy added where gather(…, dim, index) reads."""
+    r = wrap(Tensor._k.scatter_add_zeros(dy._a, shape, dim, index))
+    if dy._fn is not None and grad_mode.enabled:
+        record(r, scatter_add_zeros_rule, (dy._fn,), (dim, index), ())
+    return r
+
+
+def scatter_add_zeros_rule(k, dy, saved, needs):
+    dim, index = saved
+    return (k.gather(dy, dim, index if k is Tensor._k else wrap(index)),)
+
+
+def scatter(input, dim, index, src, *, reduce=None):
+    """input with src (a tensor or number) written where gather(…, dim, index) reads."""
+    x = input._a
+    i = check_dim(dim, x.ndim)
+    a = _gather_index(x.shape, i, index, "scatter")
+    values, fs = (src._a, src._fn) if isinstance(src, Tensor) else (src, None)
+    if isinstance(src, Tensor):
+        if values.dtype != x.dtype:
+            raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+        _check_src(values, a, "scatter")
+    r = wrap(Tensor._k.scatter(x, i, a, values, reduce))
+    if (input._fn is not None or fs is not None) and grad_mode.enabled:
+        if reduce is not None:
+            raise NotImplementedError("scatter: reduce= has no gradient; use scatter_add")
+        record(r, scatter_rule, (input._fn, fs), (i, a, getattr(values, "shape", ())), ())
+    return r
+
+
+def _check_src(values, index, function):
+    if values.ndim != index.ndim or any(n > s for n, s in zip(index.shape, values.shape, strict=True)):
+        raise RuntimeError(
+            f"{function}(): Expected index {list(index.shape)} to be no larger than src {list(values.shape)} in every dimension"
+        )
+
+
+def scatter_rule(k, dy, saved, needs):
+    dim, index, shape = saved
+    dx = ds = None
+    if needs[0] is not None:
+        dx = k.scatter(dy, dim, index if k is Tensor._k else wrap(index), 0.0)
+    if needs[1] is not None:
+        ds = k.gather(dy, dim, index if k is Tensor._k else wrap(index))
+        if ds.shape != shape:
+            ds = k.index_put_zeros(ds, shape, tuple(slice(0, n) for n in ds.shape), True)
+    return dx, ds
+
+
+def scatter_add(input, dim, index, src):
+    """input with src added where gather(…, dim, index) reads."""
+    x = input._a
+    i = check_dim(dim, x.ndim)
+    a = _gather_index(x.shape, i, index, "scatter_add")
+    if src._a.dtype != x.dtype:
+        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    _check_src(src._a, a, "scatter_add")
+    from .elementwise import add
+    from .join import narrow
+
+    for d, n in enumerate(a.shape):
+        src = narrow(src, d, 0, n) if src._a.shape[d] != n else src
+    return add(input, scatter_add_zeros(src, x.shape, i, a))
+
+
+def index_add(input, dim, index, source, *, alpha=1):
+    """input with the slices of source added at `index` along dim."""
+    from .elementwise import add, mul
+    from .shape import transpose
+
+    i = check_dim(dim, input._a.ndim)
+    a = _index_array(index, "index_add", input._a.shape[i]).reshape(-1)
+    if source._a.ndim != input._a.ndim or source._a.shape[i] != a.size:
+        raise RuntimeError(
+            f"index_add_(): Number of indices ({a.size}) should be equal to source.size(dim) for source of shape "
+            f"{list(source._a.shape)}"
+        )
+    moved = transpose(source, 0, i)
+    shape = list(input._a.shape)
+    shape[0], shape[i] = shape[i], shape[0]
+    if moved._a.shape[1:] != tuple(shape[1:]):
+        raise RuntimeError("index_add_(): source and self must have the same shape except in dim")
+    total = transpose(index_put_zeros(moved, tuple(shape), a, False), 0, i)
+    return add(input, total if alpha == 1 else mul(total, alpha))
+
+
+def index_copy(input, dim, index, source):
+    """input with the slices at `index` along dim replaced by source's."""
+    from .shape import clone
+
+    r = clone(input)
+    i = check_dim(dim, input._a.ndim)
+    setitem(r, (slice(None),) * i + (wrap(_index_array(index, "index_copy", input._a.shape[i])),), source)
+    return r
+
+
+def index_fill(input, dim, index, value):
+    from .shape import clone
+
+    r = clone(input)
+    i = check_dim(dim, input._a.ndim)
+    setitem(r, (slice(None),) * i + (wrap(_index_array(index, "index_fill", input._a.shape[i])),), value)
+    return r
+
+
+def index_put_(self, indices, values, accumulate=False):
+    """self[indices] = values, or += with every repetition counted."""
+    if accumulate:
+        from .elementwise import add
+        from .shape import expand
+
+        key, _ = _key(tuple(indices), self._a.ndim)
+        spread = expand(values, self._a[key].shape)
+        return in_place(self, lambda s: add(s, index_put_zeros(spread, s._a.shape, key, False)), needs_copy=False)
+    setitem(self, tuple(indices), values)
+    return self
+
+
+def index_put(input, indices, values, accumulate=False):
+    from .shape import clone
+
+    return index_put_(clone(input), indices, values, accumulate)
+
+
+def take(input, index):
+    """The elements at flat positions."""
+    from .shape import reshape
+
+    _index_array(index, "take")
+    return getitem(reshape(input, -1), index)
+
+
+def take_along_dim(input, indices, dim=None):
+    from .shape import reshape
+
+    return gather(reshape(input, -1), 0, reshape(indices, -1)) if dim is None else gather(input, dim, indices)
+
+
+def masked_fill(input, mask, value):
+    """input with `value` where mask."""
+    from .elementwise import where
+
+    _check_mask(mask, "masked_fill")
+    if isinstance(value, Tensor):
+        if value._a.ndim:
+            raise RuntimeError(
+                f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value._a.ndim} dimension(s)."
+            )
+        value = value if value._fn is not None else value.item()
+    if not isinstance(value, Tensor):
+        value = wrap(xp.asarray(value).astype(input._a.dtype))
+    return where(mask, value, input)
+
+
+def _check_mask(mask, function):
+    if not isinstance(mask, Tensor) or mask._a.dtype.kind != "b":
+        kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        raise RuntimeError(f"{function}: expected a bool tensor as mask, got {kind}")
+
+
+def masked_select(input, mask):
+    """The elements where mask, as a vector."""
+    from .shape import broadcast_tensors
+
+    _check_mask(mask, "masked_select")
+    x, m = broadcast_tensors(input, mask)
+    return getitem(x, m)
+
+
+def masked_scatter(input, mask, source):
+    from .shape import clone, reshape
+
+    r = clone(input)
+    n = int(mask._a.sum())
+    setitem(r, mask, getitem(reshape(source, -1), slice(0, n)))
+    return r
+
+
+def nonzero(input, *, as_tuple=False):
+    """The indices of the non-zero elements: [count, ndim], or one vector a dimension."""
+    found = xp.nonzero(input._a.reshape(1) if input._a.ndim == 0 else input._a)
+    if as_tuple:
+        return tuple(wrap(i) for i in found)
+    if input._a.ndim == 0:
+        return wrap(xp.zeros((found[0].size, 0), "int64"))
+    return wrap(xp.contiguous_copy(xp.array(found).T).reshape(-1, input._a.ndim))
+
+
+argwhere = nonzero
+
+# ---------------------------------------------------------------- in place
+
+
+def _in_place(op, name, needs_copy=True):
+    def inplace(self, *args, **keywords):
+        return in_place(self, lambda t, *a: op(t, *a, **keywords), *args, needs_copy=needs_copy)
+
+    inplace.__name__ = inplace.__qualname__ = name + "_"
+    inplace.__doc__ = f"{name}, in place."
+    return inplace
+
+
+scatter_, scatter_add_ = _in_place(scatter, "scatter"), _in_place(scatter_add, "scatter_add")
+index_add_, index_copy_ = _in_place(index_add, "index_add"), _in_place(index_copy, "index_copy")
+index_fill_, masked_scatter_ = _in_place(index_fill, "index_fill"), _in_place(masked_scatter, "masked_scatter")
+
+
+def masked_fill_(self, mask, value):
+    """masked_fill, in place."""
+    if self._fn is None and not (isinstance(value, Tensor) and value._fn is not None):
+        _check_mask(mask, "masked_fill_")
+        check_writable(self)
+        try:
+            m = xp.broadcast_to(mask._a, self._a.shape)
+        except ValueError:
+            raise RuntimeError(
+                f"The shape of the mask {list(mask._a.shape)} must broadcast to self's {list(self._a.shape)}"
+            ) from None
+        self._a[m] = value._a if isinstance(value, Tensor) else value
+        self._bump()
+        return self
+    return in_place(self, masked_fill, mask, value, needs_copy=False)

@@ -1,0 +1,215 @@
+"""Joining and splitting: cat, stack, split and the views of parts. One rule gives a part's gradient its place."""
+
+from .._tape import grad_mode, record
+from ..tensor import Tensor, check_dim, wrap
+from ._common import ONE_OF_MANY
+from .shape import _view, unsqueeze
+
+
+def cat(tensors, dim=0, *, out=None):
+    """The tensors one after another along dim; dtypes promote."""
+    from . import _common
+    from .cast import cast
+
+    if isinstance(tensors, Tensor):
+        raise TypeError("cat(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
+    tensors = list(tensors)
+    if not tensors:
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+    for i, v in enumerate(tensors):
+        if not isinstance(v, Tensor):
+            raise TypeError(f"cat(): expected Tensor as element {i} in argument 0, but got {type(v).__name__}")
+    d = tensors[0].dtype
+    if any(v._a.dtype != tensors[0]._a.dtype for v in tensors):
+        d = _common.result_dtype(*tensors, function="cat")
+        tensors = [cast(v, d) for v in tensors]
+    kept = [v for v in tensors if v._a.shape != (0,)] or tensors[:1]
+    ndim = kept[0]._a.ndim
+    if ndim == 0:
+        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
+    i = check_dim(dim, ndim)
+    first = kept[0]._a.shape
+    for n, v in enumerate(kept):
+        s = v._a.shape
+        if len(s) != ndim:
+            raise RuntimeError(f"Tensors must have same number of dimensions: got {ndim} and {len(s)}")
+        if s[:i] + s[i + 1 :] != first[:i] + first[i + 1 :]:
+            raise RuntimeError(
+                f"Sizes of tensors must match except in dimension {i}. Expected size {list(first)} but got size {list(s)} "
+                f"for tensor number {n} in the list."
+            )
+    r = wrap(Tensor._k.cat([v._a for v in kept], i))
+    if grad_mode.enabled and any(v._fn is not None for v in kept):
+        record(r, cat_rule, tuple(v._fn for v in kept), (i, tuple(v._a.shape[i] for v in kept)), ())
+    return r if out is None else _common.write_out(out, r)
+
+
+def cat_rule(k, dy, saved, needs):
+    dim, sizes = saved
+    grads, start = [], 0
+    for n, size in zip(needs, sizes, strict=True):
+        index = (slice(None),) * dim + (slice(start, start + size),)
+        grads.append(None if n is None else dy[index])
+        start += size
+    return tuple(grads)
+
+
+concat = concatenate = cat
+
+
+def stack(tensors, dim=0, *, out=None):
+    """The tensors along a new dimension."""
+    from . import _common
+    from .cast import cast
+
+    tensors = list(tensors)
+    if not tensors:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    first = tensors[0]._a.shape
+    for i, v in enumerate(tensors):
+        if v._a.shape != first:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(v._a.shape)} at entry {i}"
+            )
+    i = check_dim(dim, len(first) + 1)
+    if any(v._a.dtype is not tensors[0]._a.dtype for v in tensors):
+        d = _common.result_dtype(*tensors, function="stack")
+        tensors = [cast(v, d) for v in tensors]
+    r = wrap(Tensor._k.stack([v._a for v in tensors], i))
+    if grad_mode.enabled and any(v._fn is not None for v in tensors):
+        record(r, stack_rule, tuple(v._fn for v in tensors), (i,), ())
+    return r if out is None else _common.write_out(out, r)
+
+
+def stack_rule(k, dy, saved, needs):
+    lead = (slice(None),) * saved[0]
+    return tuple(None if n is None else dy[lead + (i,)] for i, n in enumerate(needs))
+
+
+def _at_least(v, n):
+    while v._a.ndim < n:
+        v = unsqueeze(v, 0)
+    return v
+
+
+def hstack(tensors):
+    tensors = [_at_least(v, 1) for v in tensors]
+    return cat(tensors, 0 if tensors[0]._a.ndim == 1 else 1)
+
+
+def vstack(tensors):
+    return cat([_at_least(v, 2) for v in tensors], 0)
+
+
+row_stack = vstack
+
+
+def atleast_1d(input):
+    return _at_least(input, 1)
+
+
+def atleast_2d(input):
+    return _at_least(input, 2)
+
+
+def narrow(input, dim, start, length):
+    """`length` elements from `start` along dim."""
+    n = input._a.shape[check_dim(dim, input._a.ndim)] if input._a.ndim else 0
+    if input._a.ndim == 0:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    start = int(start)
+    if start < 0:
+        start += n
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not 0 <= start <= n or start + length > n:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
+    return _slice(input, check_dim(dim, input._a.ndim), start, start + length)
+
+
+def _slice(input, dim, start, stop, step=1):
+    index = (slice(None),) * dim + (slice(start, stop, step),)
+    return _view(input, input._a[index], slice_rule, input._a.shape, index)
+
+
+def slice_rule(k, dy, saved, needs):
+    shape, index = saved
+    return (k.index_put_zeros(dy, shape, index, True),)
+
+
+def select(input, dim, index):
+    """The slice at `index` along dim, without that dimension."""
+    x = input._a
+    if x.ndim == 0:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    i = check_dim(dim, x.ndim)
+    n = x.shape[i]
+    j = int(index)
+    if not -n <= j < n:
+        raise IndexError(f"select(): index {j} out of range for tensor of size {list(x.shape)} at dimension {i}")
+    key = (slice(None),) * i + (j, Ellipsis)
+    return _view(input, x[key], slice_rule, x.shape, key)
+
+
+def split(tensor, split_size_or_sections, dim=0):
+    """Views of consecutive parts along dim: of one size (the last may be smaller), or of the sizes given."""
+    i = check_dim(dim, tensor._a.ndim)
+    if tensor._a.ndim == 0:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    n = tensor._a.shape[i]
+    if isinstance(split_size_or_sections, (tuple, list)):
+        sizes = [int(s) for s in split_size_or_sections]
+        if sum(sizes) != n or any(s < 0 for s in sizes):
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {i}), but "
+                f"got split_sizes={sizes}"
+            )
+    else:
+        size = int(split_size_or_sections)
+        if size < 0 or (size == 0 and n):
+            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
+        sizes = [min(size, n - s) for s in range(0, n, size)] if n else [0]
+    out, start = [], 0
+    for s in sizes:
+        out.append(_slice(tensor, i, start, start + s))
+        start += s
+    return _of_many(out)
+
+
+def _of_many(views):
+    """Views of an op that returns several may not be written to under autograd (torch's rule)."""
+    for v in views:
+        if v._fn is not None and not v._fn.leaf:
+            v._fn.meta = ONE_OF_MANY
+    return tuple(views)
+
+
+def chunk(input, chunks, dim=0):
+    """At most `chunks` views of equal size (the last may be smaller) along dim."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    n = input._a.shape[check_dim(dim, input._a.ndim)]
+    return split(input, max(-(-n // chunks), 1), dim)
+
+
+def tensor_split(input, indices_or_sections, dim=0):
+    """Parts along dim: so many of nearly equal size, or cut at the indices given."""
+    i = check_dim(dim, input._a.ndim)
+    n = input._a.shape[i]
+    if isinstance(indices_or_sections, int):
+        c = indices_or_sections
+        if c <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {c}")
+        cuts = [n // c * j + min(j, n % c) for j in range(1, c)]
+    else:
+        cuts = [int(v) for v in indices_or_sections]
+    bounds = [0, *cuts, n]
+    return tuple(_slice(input, i, a, max(a, b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True))
+
+
+def unbind(input, dim=0):
+    """The slices along dim, without it."""
+    i = check_dim(dim, input._a.ndim)
+    if input._a.ndim == 0:
+        raise RuntimeError("unbind(): input must have at least one dimension")
+    return _of_many([select(input, i, j) for j in range(input._a.shape[i])])
