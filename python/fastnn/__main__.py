@@ -1,4 +1,4 @@
-"""The command line: `python -m fastnn info` and `python -m fastnn train`."""
+"""The command line: `python -m fastnn info`, `train` and `run`."""
 
 import argparse
 import sys
@@ -21,6 +21,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("info", help="print what this install runs on: backend, instruction set, threads, compiler")
+    run = commands.add_parser(
+        "run",
+        help="run a script written for PyTorch, with fastnn in torch's place",
+        description="Run a script as `python SCRIPT ARGS` does, with fastnn in the place of torch and torchvision, in "
+        "this process and in its children. The real torch is not loaded.",
+        usage="python -m fastnn run [-h] (SCRIPT | -m MODULE) [ARGS ...]",
+        epilog="examples:  python -m fastnn run main.py --epochs 3      python -m fastnn run -m package.train",
+    )
+    run.add_argument("-m", metavar="MODULE", dest="module", help="run a module or package, as python -m does")
+    run.add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="SCRIPT ARGS", help="the script and what follows it"
+    )
     train = commands.add_parser(
         "train",
         help="train a LeNet on real handwritten digits",
@@ -55,7 +67,19 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments=None) -> int:
     """Run one command; returns the process's exit status."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["run"] and given[1:2] not in ([], ["-h"], ["--help"]):
+        # by hand: whatever follows the script's name is the script's, `--` and abbreviations of options too
+        from fastnn import _run
+
+        module = given[1] == "-m"
+        rest = given[2:] if module else given[1:]
+        if not rest or (not module and rest[0] != "-" and rest[0].startswith("-")):
+            parser.error("run needs a script, or -m and a module; options of the script follow its name")
+        return _run.run(rest[0], rest[1:], module)
+    options = parser.parse_args(given)
+    if options.command == "run":
+        parser.error("run needs a script, or -m and a module")
     if options.command == "info":
         import fastnn
 

@@ -77,6 +77,9 @@ class LRScheduler:
         self._last_lr = self._current()
 
 
+_LRScheduler = LRScheduler  # its name before torch 2.0
+
+
 class LambdaLR(LRScheduler):
     """The initial rate times lr_lambda(epoch); one function for all groups, or a list."""
 

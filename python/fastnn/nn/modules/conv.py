@@ -96,6 +96,9 @@ class _Conv(Module):
         return text
 
 
+_ConvNd = _Conv  # torch's name, which scripts test layers against
+
+
 class Conv1d(_Conv):
     """y[n, k, i] = b[k] + Σ_{c, r} w[k, c, r] · x[n, c, i·stride + r·dilation − padding].
 
