@@ -8,12 +8,21 @@ from collections import Counter
 from .optimizer import Optimizer
 
 __all__ = [
+    "ChainedScheduler",
+    "ConstantLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
     "ExponentialLR",
     "LRScheduler",
     "LambdaLR",
+    "LinearLR",
     "MultiStepLR",
+    "MultiplicativeLR",
+    "OneCycleLR",
+    "PolynomialLR",
     "ReduceLROnPlateau",
+    "SequentialLR",
     "StepLR",
 ]
 
@@ -42,6 +51,9 @@ class LRScheduler:
                 )
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
         self.last_epoch = last_epoch
+        self._initial_step()
+
+    def _initial_step(self) -> None:
         self._step_count = 0
         self._is_initial = True
         self.step()
@@ -66,12 +78,17 @@ class LRScheduler:
     def step(self, epoch: int | None = None) -> None:
         """Go to the next epoch, or to `epoch`."""
         self._step_count += 1
+        self._update_lr(epoch)
+
+    def _update_lr(self, epoch: int | None = None) -> None:
         if epoch is None:
             self.last_epoch += 1
-            values = self.get_lr()
+            self._set(self.get_lr())
         else:
             self.last_epoch = epoch
-            values = self._get_closed_form_lr() if hasattr(self, "_get_closed_form_lr") else self.get_lr()
+            self._set(self._get_closed_form_lr() if hasattr(self, "_get_closed_form_lr") else self.get_lr())
+
+    def _set(self, values: list) -> None:
         for group, lr in zip(self.optimizer.param_groups, values, strict=True):
             group["lr"] = lr
         self._last_lr = self._current()
@@ -109,6 +126,22 @@ class LambdaLR(LRScheduler):
 
     def get_lr(self) -> list:
         return [lr * f(self.last_epoch) for lr, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
+
+
+class MultiplicativeLR(LambdaLR):
+    """Each epoch times lr_lambda(epoch); one function for all groups, or a list."""
+
+    def __init__(self, optimizer, lr_lambda, last_epoch: int = -1):
+        for f in lr_lambda if isinstance(lr_lambda, (list, tuple)) else [lr_lambda]:
+            if not callable(f):
+                raise TypeError(f"lr_lambda should be a function, but got {type(f).__name__}")
+        super().__init__(optimizer, lr_lambda, last_epoch)
+
+    def get_lr(self) -> list:
+        now = self._current()
+        return (
+            now if self._is_initial else [lr * f(self.last_epoch) for lr, f in zip(now, self.lr_lambdas, strict=True)]
+        )
 
 
 class StepLR(LRScheduler):
@@ -154,6 +187,77 @@ class ExponentialLR(LRScheduler):
 
     def _get_closed_form_lr(self) -> list:
         return [lr * self.gamma**self.last_epoch for lr in self.base_lrs]
+
+
+class ConstantLR(LRScheduler):
+    """The initial rate times factor during the first total_iters epochs."""
+
+    def __init__(self, optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1):
+        if not 0 <= factor <= 1.0:
+            raise ValueError("Constant multiplicative factor expected to be between 0 and 1.")
+        self.factor, self.total_iters = factor, total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list:
+        now = self._current()
+        if self.last_epoch == 0:
+            return [lr * self.factor for lr in now]
+        return [lr * (1.0 / self.factor) for lr in now] if self.last_epoch == self.total_iters else now
+
+    def _get_closed_form_lr(self) -> list:
+        scale = self.factor + (self.last_epoch >= self.total_iters) * (1 - self.factor)
+        return [lr * scale for lr in self.base_lrs]
+
+
+class LinearLR(LRScheduler):
+    """The initial rate times a factor that goes from start_factor to end_factor in total_iters epochs."""
+
+    def __init__(
+        self,
+        optimizer,
+        start_factor: float = 1.0 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        last_epoch: int = -1,
+    ):
+        if not 0 < start_factor <= 1.0:
+            raise ValueError("Starting multiplicative factor expected to be greater than 0 and less or equal to 1.")
+        if not 0 <= end_factor <= 1.0:
+            raise ValueError("Ending multiplicative factor expected to be between 0 and 1.")
+        self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list:
+        now, k = self._current(), self.last_epoch
+        if k == 0:
+            return [lr * self.start_factor for lr in now]
+        if self._is_initial or k > self.total_iters:
+            return now
+        rise = self.end_factor - self.start_factor
+        return [lr * (1.0 + rise / (self.total_iters * self.start_factor + (k - 1) * rise)) for lr in now]
+
+    def _get_closed_form_lr(self) -> list:
+        rise, k = self.end_factor - self.start_factor, min(self.total_iters, self.last_epoch)
+        return [lr * (self.start_factor + rise * k / self.total_iters) for lr in self.base_lrs]
+
+
+class PolynomialLR(LRScheduler):
+    """The initial rate times (1 - epoch/total_iters)**power, and 0 from there on."""
+
+    def __init__(self, optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1):
+        self.total_iters, self.power = total_iters, power
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list:
+        now, k, n = self._current(), self.last_epoch, self.total_iters
+        if self._is_initial or k > n:
+            return now
+        factor = ((1.0 - k / n) / (1.0 - (k - 1) / n)) ** self.power
+        return [lr * factor for lr in now]
+
+    def _get_closed_form_lr(self) -> list:
+        n = self.total_iters
+        return [lr * (1.0 - min(n, self.last_epoch) / n) ** self.power for lr in self.base_lrs]
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -248,3 +352,12 @@ class ReduceLROnPlateau(LRScheduler):
                     group["lr"] = new
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
         self._last_lr = self._current()
+
+
+from ._schedules import (  # noqa: E402  (they are built on what is above)
+    ChainedScheduler,
+    CosineAnnealingWarmRestarts,
+    CyclicLR,
+    OneCycleLR,
+    SequentialLR,
+)

@@ -9,6 +9,7 @@ from itertools import chain
 
 from fastnn.autograd import enable_grad
 from fastnn.backend import xp
+from fastnn.dtypes import float64, get_default_dtype
 from fastnn.tensor import RemovableHandle, Tensor, wrap
 
 __all__ = ["Optimizer"]
@@ -44,8 +45,13 @@ def zeros_like(p) -> Tensor:
     return wrap(xp.zeros(p._a.shape, p._a.dtype))
 
 
+def scalar(value=0.0) -> Tensor:
+    """A number of an optimizer's state: 0-d, float32, or float64 where that is the default dtype."""
+    return wrap(xp.full((), value, "float64" if get_default_dtype() is float64 else "float32"))
+
+
 def new_step() -> Tensor:
-    return wrap(xp.zeros((), "float32"))
+    return scalar()
 
 
 def bumped(params) -> None:

@@ -6,6 +6,7 @@ from .elementwise import *  # noqa: F403
 from .gemm import *  # noqa: F403
 from .layers import *  # noqa: F403
 from .optim import *  # noqa: F403
+from .optim_more import *  # noqa: F403
 from .pool2d import *  # noqa: F403
 from .reduce import *  # noqa: F403
 from .rng import *  # noqa: F403

@@ -1,0 +1,71 @@
+"""Rprop."""
+
+from fastnn.backend import xp
+from fastnn.tensor import wrap
+
+from .optimizer import Optimizer, advance, bumped, check_lr, check_modes, new_step, number
+from .optimizer import zeros_like as _zeros_like
+
+__all__ = ["Rprop"]
+
+
+class Rprop(Optimizer):
+    """Steps of each element's own size against the sign of its gradient; a size grows by etas[1] while the sign stays, and
+    shrinks by etas[0] where it changes.
+    """
+
+    def __init__(
+        self,
+        params,
+        lr=1e-2,
+        etas=(0.5, 1.2),
+        step_sizes=(1e-6, 50),
+        *,
+        capturable=False,
+        foreach=None,
+        maximize=False,
+        differentiable=False,
+    ):
+        check_lr(lr)
+        if not 0.0 < etas[0] < 1.0 < etas[1]:
+            raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
+        check_modes("Rprop", differentiable)
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "etas": etas,
+                "step_sizes": step_sizes,
+                "foreach": foreach,
+                "maximize": maximize,
+                "differentiable": differentiable,
+                "capturable": capturable,
+            },
+        )
+
+    def _init_state(self, p, s, group) -> None:
+        s["step"] = new_step()
+        s["prev"] = _zeros_like(p)
+        s["step_size"] = wrap(xp.full(p._a.shape, number(group["lr"]), p._a.dtype))
+
+    def _update(self, group):
+        params = [p for p in group["params"] if p._grad is not None]
+        if not params:
+            return
+        states = [self.state[p] for p in params]
+        for p, s in zip(params, states, strict=True):
+            if not s:
+                self._init_state(p, s, group)
+        arrays, grads = [p._a for p in params], [p._grad._a for p in params]
+        prevs = [s["prev"]._a for s in states]
+        step_sizes = [s["step_size"]._a for s in states]
+        scalars = (
+            number(group["etas"][0]),
+            number(group["etas"][1]),
+            number(group["step_sizes"][0]),
+            number(group["step_sizes"][1]),
+            group["maximize"],
+        )
+        advance([s["step"] for s in states])
+        params[0]._k.rprop_step(arrays, grads, prevs, step_sizes, *scalars)
+        bumped(params)
