@@ -70,7 +70,10 @@ each("exp expm1 sin cos tanh sigmoid abs square neg sinh cosh atan erf exp2 floo
 each("log log2 log10 log1p sqrt rsqrt reciprocal", "positive")
 each("asin acos tan erfinv", "unit")
 each("leaky_relu elu silu softplus hardtanh logsigmoid relu6 selu mish softsign", find=functional)
-each("hardswish hardsigmoid", find=functional, shapes=((5,), (2, 3)), twice=False)
+each("hardswish hardsigmoid tanhshrink softshrink hardshrink rrelu", find=functional, shapes=((5,), (2, 3)))
+case("celu 0.5", lambda T, x: T.nn.functional.celu(x, 0.5), (7,))
+case("threshold", lambda T, x: T.nn.functional.threshold(x, 0.1, 3.0), (7,))
+case("glu", lambda T, x: T.nn.functional.glu(x, 0), (4, 3))
 for approximate in ("none", "tanh"):
     case(f"gelu {approximate}", lambda T, x, a=approximate: T.nn.functional.gelu(x, approximate=a), (2, 3))
 case("leaky_relu 0.3", lambda T, x: T.nn.functional.leaky_relu(x, 0.3), (7,))
@@ -344,6 +347,48 @@ for reduction in ("mean", "sum", "none"):
         (2, 3),
         ("probability", (2, 3)),
     )
+MARGINS = {  # of one input and of class ids
+    "multi_margin_loss": lambda T, x: T.nn.functional.multi_margin_loss(x, ids(T), reduction="none"),
+    "multi_margin_loss 2": lambda T, x: T.nn.functional.multi_margin_loss(x, ids(T), p=2, margin=0.8),
+    "multilabel_margin_loss": lambda T, x: T.nn.functional.multilabel_margin_loss(
+        x, T.tensor([[1, 0, -1, 0], [2, -1, 0, 0], [-1, 0, 0, 0]])
+    ),
+    "nll_loss images": lambda T, x: T.nn.functional.nll_loss(
+        x[..., None], ids(T)[:, None], T.tensor([1.0, 2.0, 0.5, 1.5], dtype=x.dtype), ignore_index=0
+    ),
+    "multilabel_soft_margin_loss": lambda T, x: T.nn.functional.multilabel_soft_margin_loss(
+        x, T.ones(3, 4, dtype=x.dtype).tril()
+    ),
+    "soft_margin_loss": lambda T, x: T.nn.functional.soft_margin_loss(x, 1 - 2 * T.ones(3, 4, dtype=x.dtype).tril()),
+    "hinge_embedding_loss": lambda T, x: T.nn.functional.hinge_embedding_loss(
+        x, 1 - 2 * T.ones(3, 4, dtype=x.dtype).tril()
+    ),
+}
+for name, function in MARGINS.items():
+    case(name, function, (3, 4))
+PAIR_LOSSES = {
+    "kl_div": lambda T, x, y: T.nn.functional.kl_div(x, y.abs() + 0.1, reduction="batchmean"),
+    "kl_div log_target": lambda T, x, y: T.nn.functional.kl_div(x, y, reduction="sum", log_target=True),
+    "poisson_nll_loss": lambda T, x, y: T.nn.functional.poisson_nll_loss(x, y.abs() + 1.1, full=True),
+    "gaussian_nll_loss": lambda T, x, y: T.nn.functional.gaussian_nll_loss(x, y, y.abs() + 0.2),
+    "cosine_embedding_loss": lambda T, x, y: T.nn.functional.cosine_embedding_loss(
+        x, y, T.tensor([1, -1, 1]), margin=-0.9
+    ),
+    "cosine_similarity": lambda T, x, y: T.nn.functional.cosine_similarity(x, y[:1]),
+    "pairwise_distance": lambda T, x, y: T.nn.functional.pairwise_distance(x, y),
+    "margin_ranking_loss": lambda T, x, y: T.nn.functional.margin_ranking_loss(x, y, T.ones(3, 4).double(), 0.123),
+    "triplet_margin_loss": lambda T, x, y: T.nn.functional.triplet_margin_loss(x, y, x.flip(0), 0.7, swap=True),
+}
+for name, function in PAIR_LOSSES.items():
+    case(name, function, (3, 4), (3, 4))
+case(
+    "ctc_loss",
+    lambda T, x: T.nn.functional.ctc_loss(
+        x.log_softmax(2), T.tensor([[1, 2], [3, 3]]), T.tensor([5, 4]), T.tensor([2, 2]), reduction="none"
+    ),
+    (5, 2, 4),
+    twice=False,
+)
 case("cross_entropy images", lambda T, x: T.nn.functional.cross_entropy(x, T.tensor([[[2, 0], [1, 1]]])), (1, 3, 2, 2))
 case("cross_entropy probabilities", lambda T, x, p: T.nn.functional.cross_entropy(x, p.softmax(1)), (2, 3), (2, 3))
 case("embedding", lambda T, w: T.nn.functional.embedding(T.tensor([[0, 2], [2, 1]]), w) ** 2, (3, 2))

@@ -436,7 +436,6 @@ def test_output_shape_and_gradient(case):
         lambda: nn.Conv2d(4, 4, 3, stride=2, padding="same"),
         lambda: nn.Conv2d(4, 4, (3, 3, 3)),
         lambda: nn.Conv2d(4, 4, 3, padding_mode="mirror"),
-        lambda: nn.Hardtanh(1, -1),
     ],
 )
 def test_wrong_layer_arguments(make):

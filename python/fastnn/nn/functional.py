@@ -7,10 +7,12 @@ linear bilinear conv1d conv2d conv_transpose1d conv_transpose2d
 max_pool1d max_pool2d avg_pool1d avg_pool2d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool1d
 adaptive_max_pool2d unfold
 sigmoid tanh relu relu_ relu6 leaky_relu prelu elu selu celu silu gelu softplus softsign hardtanh hardsigmoid hardswish
-mish logsigmoid tanhshrink softshrink hardshrink threshold glu softmax softmin log_softmax
-leaky_relu_ elu_ celu_ selu_ hardtanh_ threshold_
+mish rrelu logsigmoid tanhshrink softshrink hardshrink threshold glu softmax softmin log_softmax gumbel_softmax
+leaky_relu_ elu_ celu_ selu_ hardtanh_ threshold_ rrelu_
 mse_loss l1_loss smooth_l1_loss huber_loss cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits
-kl_div hinge_embedding_loss soft_margin_loss margin_ranking_loss cosine_embedding_loss triplet_margin_loss
+kl_div ctc_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss
+hinge_embedding_loss soft_margin_loss margin_ranking_loss cosine_embedding_loss
+triplet_margin_loss triplet_margin_with_distance_loss
 poisson_nll_loss gaussian_nll_loss cosine_similarity pairwise_distance
 dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout
 batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize embedding one_hot

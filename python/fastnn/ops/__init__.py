@@ -25,6 +25,8 @@ from .pool2d import *  # noqa: F403
 from .softmax import *  # noqa: F403
 from .cross_entropy import *  # noqa: F403
 from .loss import *  # noqa: F403
+from .margin_loss import *  # noqa: F403
+from .ctc_loss import *  # noqa: F403
 from .dropout import *  # noqa: F403
 from .embedding import *  # noqa: F403
 from .normalization import *  # noqa: F403

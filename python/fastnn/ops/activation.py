@@ -1,6 +1,10 @@
 """Activation functions, with their gradients, and their in-place forms."""
 
+import math
+
+from .. import random as generators
 from .._tape import grad_mode, own_version, record
+from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
 from ._common import check_writable, in_place, rebase
 from .elementwise import add, div, ge, gt, le, logical_or, mul, sub, where
@@ -131,8 +135,17 @@ def celu(input, alpha=1.0, inplace=False):
     t = _floating_input(input, "celu")
     if alpha == 1:
         return _elu(t, 1.0)
-    low = mul(sub(exp(div(clamp(t, max=0.0), float(alpha))), 1.0), float(alpha))
-    return where(gt(t, 0.0), t, low)
+    k, x, alpha = Tensor._k, t._a, float(alpha)
+    r = wrap(k.where(k.gt(x, 0.0), x, k.mul(k.expm1(k.div(x, alpha)), alpha)))
+    if t._fn is not None and grad_mode.enabled:
+        record(r, celu_rule, (t._fn,), (x, alpha), (t, None))
+    return r
+
+
+def celu_rule(k, dy, saved, needs):
+    x, alpha = saved
+    low = k.exp(k.div(k.clamp(x, None, 0.0), alpha))
+    return (k.where(k.gt(x, 0.0), dy, k.mul(dy, low)),)
 
 
 def silu_rule(k, dy, saved, needs):
@@ -178,7 +191,7 @@ def gelu_backward(dy, x, approximate="none"):
 _gelu = _smooth("gelu", gelu_rule)
 
 
-def gelu(input, approximate="none"):
+def gelu(input, *, approximate="none"):
     """input·Φ(input), Φ the normal distribution's function; approximate='tanh' takes its tanh form."""
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}.")
@@ -264,26 +277,59 @@ def hardsigmoid(input, inplace=False):
     """(input + 3)/6 within [0, 1]"""
     if inplace:
         return in_place(input, hardsigmoid)
-    return div(hardtanh(add(_floating_input(input, "hardsigmoid"), 3.0), 0.0, 6.0), 6.0)
+    t = _floating_input(input, "hardsigmoid")
+    k, x = Tensor._k, t._a
+    r = wrap(k.div(k.clamp(k.add(x, 3.0), 0.0, 6.0), 6.0))
+    if t._fn is not None and grad_mode.enabled:
+        record(r, hardsigmoid_rule, (t._fn,), (x,), (t,))
+    return r
+
+
+def hardsigmoid_rule(k, dy, saved, needs):
+    x = saved[0]
+    return (k.where(k.logical_and(k.gt(x, -3.0), k.lt(x, 3.0)), k.div(dy, 6.0), 0.0),)
 
 
 def hardswish(input, inplace=False):
     """input·hardsigmoid(input)"""
     if inplace:
         return in_place(input, hardswish)
-    return mul(input, hardsigmoid(_floating_input(input, "hardswish")))
+    t = _floating_input(input, "hardswish")
+    k, x = Tensor._k, t._a
+    r = wrap(k.div(k.mul(x, k.clamp(k.add(x, 3.0), 0.0, 6.0)), 6.0))
+    if t._fn is not None and grad_mode.enabled:
+        record(r, hardswish_rule, (t._fn,), (x,), (t,))
+    return r
+
+
+def hardswish_rule(k, dy, saved, needs):
+    x = saved[0]
+    middle = k.mul(dy, k.add(k.div(x, 3.0), 0.5))
+    return (k.where(k.le(x, -3.0), 0.0, k.where(k.lt(x, 3.0), middle, dy)),)
 
 
 def mish(input, inplace=False):
     """input·tanh(softplus(input))"""
     if inplace:
         return in_place(input, mish)
-    return mul(input, tanh(_softplus(input, 1.0, 20.0)))
+    t = _floating_input(input, "mish")
+    k, x = Tensor._k, t._a
+    r = wrap(k.mul(x, k.tanh(k.softplus(x, 1.0, 20.0))))
+    if t._fn is not None and grad_mode.enabled:
+        record(r, mish_rule, (t._fn,), (x,), (t,))
+    return r
+
+
+def mish_rule(k, dy, saved, needs):
+    """dy·(t + x·s·(1 - t²)), t = tanh(softplus x), s = sigmoid x."""
+    x = saved[0]
+    t = k.tanh(k.softplus(x, 1.0, 20.0))
+    slope = k.mul(k.mul(x, k.sigmoid(x)), k.sub(1.0, k.mul(t, t)))
+    return (k.mul(dy, k.add(t, slope)),)
 
 
 def logsigmoid(input):
     """ln sigmoid(input), as min(x, 0) - ln(1 + e^-|x|)."""
-
     t = _floating_input(input, "logsigmoid")
     r = Tensor._k
     x = t._a
@@ -327,12 +373,14 @@ def hardshrink(input, lambd=0.5):
 
 
 def threshold(input, threshold, value, inplace=False):
-    """input where above the threshold, else value."""
+    """input where above the threshold or NaN, else value."""
     if inplace:
         return in_place(input, globals()["threshold"], threshold, value)
     t = operand(input, "threshold")
-    value = float(value) if t._a.dtype.kind == "f" else value
-    return where(gt(t, threshold), t, value)
+    if t._a.dtype.kind == "b":
+        raise NotImplementedError("\"threshold_cpu\" not implemented for 'Bool'")
+    value = float(value) if t._a.dtype.kind == "f" else int(value)
+    return where(le(t, threshold), value, t)
 
 
 def glu(input, dim=-1):
@@ -349,6 +397,30 @@ def glu(input, dim=-1):
     return mul(narrow(t, dim, 0, n // 2), sigmoid(narrow(t, dim, n // 2, n // 2)))
 
 
+def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
+    """input where positive, else a·input; a is drawn from U(lower, upper) for each such element in training, else it is
+    the mean of the bounds. Raises RuntimeError where lower > upper."""
+    if inplace:
+        return in_place(input, rrelu, lower, upper, training)
+    t = _floating_input(input, "rrelu_with_noise_out_cpu")
+    lower, upper = float(lower), float(upper)
+    if lower > upper:
+        raise RuntimeError(f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
+    if not (math.isfinite(lower) and math.isfinite(upper)):
+        raise RuntimeError(f"rrelu: bounds must be finite, got {lower} and {upper}")
+    if not training:
+        return _leaky_relu(t, (lower + upper) / 2)
+    a = t._a
+    # One double for each element at or below 0, in the order of memory of a contiguous input, as torch draws them.
+    noise = xp.ones(a.size, a.dtype)
+    low = xp.nonzero(xp.contiguous(a).reshape(-1) <= 0)[0]
+    draws = xp.empty(low.size, "float64")
+    bounds = xp.asarray([lower, upper]).astype(a.dtype)
+    generators.engine(None).uniform_(draws, float(bounds[0]), float(bounds[1]))
+    noise[low] = draws
+    return mul(t, wrap(noise.reshape(a.shape)))
+
+
 def _in_place_form(op):
     def inplace(input, *args):
         return in_place(input, op, *args)
@@ -360,4 +432,4 @@ def _in_place_form(op):
 
 leaky_relu_, elu_, selu_, celu_ = map(_in_place_form, (leaky_relu, elu, selu, celu))
 relu6_, silu_, hardtanh_, threshold_ = map(_in_place_form, (relu6, silu, hardtanh, threshold))
-hardsigmoid_, hardswish_, mish_ = map(_in_place_form, (hardsigmoid, hardswish, mish))
+hardsigmoid_, hardswish_, mish_, rrelu_ = map(_in_place_form, (hardsigmoid, hardswish, mish, rrelu))

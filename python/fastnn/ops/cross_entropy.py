@@ -156,22 +156,52 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     x = rows._a
     w = _class_weights(weight, x, "nll_loss")
     try:
-        m = Tensor._k.target_weights(x, ids, w, ignore_index, 0.0)
+        safe, factors = Tensor._k.target_factors(ids, w, ignore_index, x.shape[1], x.dtype)
     except IndexError:
         raise _out_of_bounds(ids, x.shape[1], ignore_index) from None
+    total = None
+    if reduction == "mean":
+        total = Tensor._k.sum(factors, None, False)
     # Only the targets' entries are read: elsewhere input may hold infinities.
-    picked = Tensor._k.where(Tensor._k.ne(m, 0.0), Tensor._k.mul(x, m), 0.0)
-    loss = Tensor._k.neg(Tensor._k.sum(picked, None if reduction != "none" else (1,), False))
-    divisor = float(m.sum()) if reduction == "mean" else 1.0
-    r = wrap(Tensor._k.div(loss, divisor) if reduction == "mean" else loss)
+    loss = Tensor._k.neg(Tensor._k.pick_rows(x, safe, factors))
+    if reduction != "none":
+        loss = Tensor._k.sum(loss, None, False)
+        if total is not None:
+            loss = Tensor._k.div(loss, total)
+    r = wrap(loss)
     if rows._fn is not None and grad_mode.enabled:
-        record(r, nll_loss_rule, (rows._fn,), (m, divisor), ())
+        record(r, nll_loss_rule, (rows._fn,), (safe, factors, total, x.shape), ())
     return reshape(r, shape) if reduction == "none" else r
 
 
 def nll_loss_rule(k, dy, saved, needs):
-    m, divisor = saved
-    if len(dy.shape):
-        dy = k.reshape(dy, (-1, 1))
-    dy = k.neg(dy if divisor == 1.0 else k.div(dy, divisor))
-    return (k.mul(m if k is Tensor._k else wrap(m), dy),)
+    ids, factors, total, shape = saved
+    if total is not None:
+        dy = k.div(dy, total if k is Tensor._k else wrap(total))
+    if not len(dy.shape):
+        dy = k.expand(dy, (shape[0],))
+    return (k.pick_rows_backward(k.neg(dy), ids, factors, shape),)
+
+
+def pick_rows(x, ids, factors):
+    """x[i, ids[i]]·factors[i], and 0 where the factor is 0."""
+    r = wrap(Tensor._k.pick_rows(x._a, ids, factors))
+    if x._fn is not None and grad_mode.enabled:
+        record(r, pick_rows_rule, (x._fn,), (ids, factors, x._a.shape), ())
+    return r
+
+
+def pick_rows_rule(k, dy, saved, needs):
+    return (k.pick_rows_backward(dy, *saved),)
+
+
+def pick_rows_backward(dy, ids, factors, shape):
+    """Zeros of `shape` with dy[i]·factors[i] at [i, ids[i]]."""
+    r = wrap(Tensor._k.pick_rows_backward(dy._a, ids, factors, shape))
+    if dy._fn is not None and grad_mode.enabled:
+        record(r, pick_rows_backward_rule, (dy._fn,), (ids, factors), ())
+    return r
+
+
+def pick_rows_backward_rule(k, g, saved, needs):
+    return (k.pick_rows(g, *saved),)

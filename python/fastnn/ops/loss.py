@@ -9,7 +9,7 @@ from .elementwise import add, div, eq, gt, le, mul, ne, sub, where
 from .reduce import mean, sum
 from .shape import broadcast_tensors
 from .spread import vector_norm
-from .unary import clamp, exp, log, neg, operand, square
+from .unary import clamp, exp, log, neg, operand, sqrt, square
 
 
 def reduction_name(size_average, reduce, reduction):
@@ -161,7 +161,9 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     input, target = _same_shape(input, target, "huber_loss")
     if weight is not None:
-        return _weighted(_huber(input, target, "none", float(delta)), weight, reduction)
+        if weight._a.shape != input._a.shape:
+            raise ValueError("Weights and input must have the same size.")
+        return reduced(mul(_huber(input, target, "none", float(delta)), weight), reduction)  # not by Σ weight, as torch
     return _huber(input, target, reduction, float(delta))
 
 
@@ -301,30 +303,22 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
 
 
 def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
-    """1 - cos where target is 1, max(0, cos - margin) where it is -1."""
+    """1 - cos where target is 1, max(0, cos - margin) where it is -1; inputs [N, D] with target [N], or [D] with []."""
     reduction = reduction_name(size_average, reduce, reduction)
-    if input1._a.shape != input2._a.shape:
+    x, y, t = (operand(v, "cosine_embedding_loss") for v in (input1, input2, target))
+    if t._a.ndim not in (0, 1):
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    if not x._a.ndim == y._a.ndim == t._a.ndim + 1:
         raise RuntimeError(
-            f"cosine_embedding_loss: inputs of one shape are expected, got {input1.shape} and {input2.shape}"
+            f"{t._a.ndim}D target tensor expects {t._a.ndim + 1}D input tensors, but found inputs with sizes "
+            f"{list(x.shape)} and {list(y.shape)}."
         )
-    cos = cosine_similarity(input1, input2, dim=input1._a.ndim - 1)
-    loss = add(where(eq(target, 1), sub(1.0, cos), 0.0), where(eq(target, -1), clamp(sub(cos, margin), min=0.0), 0.0))
+    dim = t._a.ndim
+    tiny = 1e-12  # under the root: the cosine of a zero vector is 0
+    scale = sqrt(mul(add(sum(square(x), dim), tiny), add(sum(square(y), dim), tiny)))
+    cos = div(sum(mul(x, y), dim), scale)
+    loss = add(where(eq(t, 1), sub(1.0, cos), 0.0), where(eq(t, -1), clamp(sub(cos, margin), min=0.0), 0.0))
     return reduced(loss, reduction)
-
-
-def triplet_margin_loss(
-    anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
-):
-    """max(0, |anchor - positive| - |anchor - negative| + margin); swap takes the smaller distance to negative."""
-    from .elementwise import minimum
-
-    reduction = reduction_name(size_average, reduce, reduction)
-    if margin <= 0:
-        raise ValueError(f"margin must be greater than 0, got {margin}")
-    near, far = pairwise_distance(anchor, positive, p, eps), pairwise_distance(anchor, negative, p, eps)
-    if swap:
-        far = minimum(far, pairwise_distance(positive, negative, p, eps))
-    return reduced(clamp(add(sub(near, far), margin), min=0.0), reduction)
 
 
 def poisson_nll_loss(

@@ -6,9 +6,10 @@ from .. import dtypes as dt
 from .._tape import grad_mode, own_version, record
 from ..tensor import Tensor, check_dim, wrap
 from .cast import cast
-from .elementwise import mul, sub
+from .elementwise import add, div, mul, sub
+from .random import exponential_
 from .reduce import sum
-from .unary import exp, neg, operand
+from .unary import exp, log, neg, operand
 
 
 def _prepare(input, dim, dtype, function):
@@ -69,3 +70,18 @@ def softmin(input, dim=None, dtype=None, *, _stacklevel=3):
     """softmax of -input."""
     t, dim = _prepare(input, dim, dtype, "softmin")
     return softmax(neg(t), dim)
+
+
+def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
+    """softmax of (logits + Gumbel noise)/tau along `dim`; hard: one-hot, with the gradient of the soft result."""
+    if eps != 1e-10:
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+    t = operand(logits, "gumbel_softmax")
+    noise = neg(log(exponential_(wrap(Tensor._k.zeros(t._a.shape, t._a.dtype)))))
+    soft = softmax(div(add(t, noise), tau), dim)
+    if not hard:
+        return soft
+    a = soft._a
+    place = Tensor._k.argmax(a, check_dim(dim, a.ndim), True)
+    one_hot = wrap(Tensor._k.scatter(Tensor._k.zeros(a.shape, a.dtype), check_dim(dim, a.ndim), place, 1.0))
+    return add(sub(one_hot, soft.detach()), soft)

@@ -2,6 +2,7 @@
 
 from .array import *  # noqa: F403
 from .conv2d import *  # noqa: F403
+from .ctc_loss import *  # noqa: F403
 from .elementwise import *  # noqa: F403
 from .gemm import *  # noqa: F403
 from .layers import *  # noqa: F403

@@ -59,6 +59,34 @@ def target_weights(logits, target, weight, ignore_index, label_smoothing):
     return m
 
 
+def target_factors(ids, weight, ignore_index, classes, dtype):
+    """(ids with 0 where they are ignored, each row's class weight, 0 where it is ignored)."""
+    kept = ids != ignore_index
+    safe = np.where(kept, ids, 0)
+    if (kept & ((ids < 0) | (ids >= classes))).any():
+        raise IndexError(f"target_factors: a target is out of bounds for {classes} classes")
+    factors = kept.astype(dtype)
+    if weight is not None and classes:
+        factors *= weight[safe]
+    return safe, factors
+
+
+def pick_rows(x, ids, factors):
+    """x[i, ids[i]]·factors[i], and 0 where the factor is 0: what stands there may be infinite."""
+    if x.shape[1] == 0:  # then all rows are ignored
+        return np.zeros(len(ids), x.dtype)
+    picked = x[np.arange(len(ids)), ids]
+    return np.where(factors != 0, picked * factors, 0).astype(x.dtype, copy=False)
+
+
+def pick_rows_backward(dy, ids, factors, shape):
+    """Zeros of `shape` with dy[i]·factors[i] at [i, ids[i]]."""
+    dx = np.zeros(shape, dy.dtype)
+    if shape[1]:
+        dx[np.arange(len(ids)), ids] = np.where(factors != 0, dy * factors, 0)
+    return dx
+
+
 def embedding_factors(index, padding_idx, scale_grad_by_freq, dtype):
     """What each looked-up row's gradient is multiplied by, [..., 1]; None where it is 1 throughout."""
     if padding_idx is None and not scale_grad_by_freq:
@@ -80,5 +108,6 @@ def embedding_backward(dy, index, shape, padding_idx, scale_grad_by_freq):
 
 
 __all__ = [
-    "embedding_backward", "embedding_factors", "normalize_affine", "normalize_affine_backward", "target_weights",
+    "embedding_backward", "embedding_factors", "normalize_affine", "normalize_affine_backward", "pick_rows",
+    "pick_rows_backward", "target_factors", "target_weights",
 ]  # fmt: skip

@@ -1,5 +1,7 @@
 """Activations. All take any shape and return the same shape."""
 
+import warnings
+
 import fastnn
 from fastnn.nn import functional as F
 from fastnn.nn.modules.module import Module
@@ -47,15 +49,155 @@ class SiLU(_InPlace):
         return F.silu(input, self.inplace)
 
 
+class SELU(_InPlace):
+    """1.0507 · (x where x > 0, 1.6733 (eˣ − 1) elsewhere): keeps mean 0 and variance 1."""
+
+    def forward(self, input):
+        return F.selu(input, self.inplace)
+
+
+class Mish(_InPlace):
+    """x · tanh(softplus(x))."""
+
+    def forward(self, input):
+        return F.mish(input, self.inplace)
+
+
+class Hardsigmoid(_InPlace):
+    """(x + 3) / 6 clamped to [0, 1]."""
+
+    def forward(self, input):
+        return F.hardsigmoid(input, self.inplace)
+
+    def extra_repr(self) -> str:
+        return ""
+
+
+class Hardswish(_InPlace):
+    """x · hardsigmoid(x)."""
+
+    def forward(self, input):
+        return F.hardswish(input, self.inplace)
+
+    def extra_repr(self) -> str:
+        return ""
+
+
+class LogSigmoid(Module):
+    """log(1 / (1 + e⁻ˣ))."""
+
+    def forward(self, input):
+        return F.logsigmoid(input)
+
+
+class Softsign(Module):
+    """x / (1 + |x|)."""
+
+    def forward(self, input):
+        return F.softsign(input)
+
+
+class Tanhshrink(Module):
+    """x − tanh(x)."""
+
+    def forward(self, input):
+        return F.tanhshrink(input)
+
+
+class _Shrink(Module):
+    __constants__ = ["lambd"]
+
+    def __init__(self, lambd: float = 0.5):
+        super().__init__()
+        self.lambd = lambd
+
+    def extra_repr(self) -> str:
+        return f"{self.lambd}"
+
+
+class Hardshrink(_Shrink):
+    """x where |x| > lambd, 0 elsewhere."""
+
+    def forward(self, input):
+        return F.hardshrink(input, self.lambd)
+
+
+class Softshrink(_Shrink):
+    """x moved by lambd towards 0, and 0 where |x| ≤ lambd."""
+
+    def forward(self, input):
+        return F.softshrink(input, self.lambd)
+
+
+class Threshold(Module):
+    """x where x > threshold, value elsewhere."""
+
+    __constants__ = ["threshold", "value", "inplace"]
+
+    def __init__(self, threshold: float, value: float, inplace: bool = False):
+        super().__init__()
+        self.threshold = threshold
+        self.value = value
+        self.inplace = inplace
+
+    def forward(self, input):
+        return F.threshold(input, self.threshold, self.value, self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"threshold={self.threshold}, value={self.value}" + (", inplace=True" if self.inplace else "")
+
+
+class RReLU(Module):
+    """x where x > 0, a · x elsewhere; a from U(lower, upper) for each value in training, else (lower + upper) / 2."""
+
+    __constants__ = ["lower", "upper", "inplace"]
+
+    def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False):
+        super().__init__()
+        self.lower = lower
+        self.upper = upper
+        self.inplace = inplace
+
+    def forward(self, input):
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"lower={self.lower}, upper={self.upper}" + (", inplace=True" if self.inplace else "")
+
+
+class GLU(Module):
+    """a · σ(b), a and b the halves of the input along `dim`. Shape: [..., 2n, ...] → [..., n, ...]."""
+
+    __constants__ = ["dim"]
+
+    def __init__(self, dim: int = -1):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input):
+        return F.glu(input, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
 class Hardtanh(Module):
     """x clamped to [min_val, max_val]."""
 
     __constants__ = ["min_val", "max_val", "inplace"]
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False):
+    def __init__(
+        self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False, min_value=None, max_value=None
+    ):
         super().__init__()
+        if min_value is not None:
+            warnings.warn("keyword argument `min_value` is deprecated and renamed to `min_val`", FutureWarning, 2)
+            min_val = min_value
+        if max_value is not None:
+            warnings.warn("keyword argument `max_value` is deprecated and renamed to `max_val`", FutureWarning, 2)
+            max_val = max_value
         if not max_val > min_val:
-            raise ValueError(f"Hardtanh: max_val must be larger than min_val, got {max_val} and {min_val}")
+            raise AssertionError(f"max_val must be larger than min_val, got {max_val} and {min_val}")
         self.min_val = min_val
         self.max_val = max_val
         self.inplace = inplace
@@ -118,9 +260,7 @@ class PReLU(Module):
         return f"num_parameters={self.num_parameters}"
 
 
-class ELU(Module):
-    """x where x > 0, α (eˣ − 1) elsewhere."""
-
+class _Exponential(Module):
     __constants__ = ["alpha", "inplace"]
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False):
@@ -128,11 +268,22 @@ class ELU(Module):
         self.alpha = alpha
         self.inplace = inplace
 
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
+
+
+class ELU(_Exponential):
+    """x where x > 0, α (eˣ − 1) elsewhere."""
+
     def forward(self, input):
         return F.elu(input, self.alpha, self.inplace)
 
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
+
+class CELU(_Exponential):
+    """x where x > 0, α (e^(x/α) − 1) elsewhere."""
+
+    def forward(self, input):
+        return F.celu(input, self.alpha, self.inplace)
 
 
 class GELU(Module):
@@ -168,33 +319,42 @@ class Softplus(Module):
         return f"beta={self.beta}, threshold={self.threshold}"
 
 
-class Softmax(Module):
-    """exp(xᵢ) / Σⱼ exp(xⱼ) along `dim`."""
-
+class _AlongDim(Module):
     __constants__ = ["dim"]
 
     def __init__(self, dim: int | None = None):
         super().__init__()
         self.dim = dim
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class Softmax(_AlongDim):
+    """exp(xᵢ) / Σⱼ exp(xⱼ) along `dim`."""
 
     def forward(self, input):
         return F.softmax(input, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+
+class Softmin(_AlongDim):
+    """softmax(−x) along `dim`."""
+
+    def forward(self, input):
+        return F.softmin(input, self.dim)
 
 
-class LogSoftmax(Module):
+class LogSoftmax(_AlongDim):
     """xᵢ − log Σⱼ exp(xⱼ) along `dim`."""
-
-    __constants__ = ["dim"]
-
-    def __init__(self, dim: int | None = None):
-        super().__init__()
-        self.dim = dim
 
     def forward(self, input):
         return F.log_softmax(input, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+
+class Softmax2d(Module):
+    """softmax over the channels at each place. Shape: [N, C, H, W] or [C, H, W] → the same."""
+
+    def forward(self, input):
+        if input.dim() not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.dim()}D instead")
+        return F.softmax(input, -3)

@@ -1,0 +1,112 @@
+"""Connectionist temporal classification in NumPy: all sequences of a batch and all states at once, one step in time
+after the other (Graves et al. 2006, in logarithms)."""
+
+import numpy as np
+
+__all__ = ["ctc_loss", "ctc_loss_backward"]
+
+
+def _extended(targets, blank):
+    """[N, 2S + 1]: the targets with blanks around each."""
+    n, s = targets.shape
+    ext = np.full((n, 2 * s + 1), blank, np.int64)
+    ext[:, 1::2] = targets
+    return ext
+
+
+def _jumps(ext, blank):
+    """Where a state may be reached from the last but one: it is no blank, and another class than that one."""
+    may = np.zeros(ext.shape, bool)
+    may[:, 2:] = (ext[:, 2:] != blank) & (ext[:, 2:] != ext[:, :-2])
+    return may
+
+
+def _log_sum(*terms):
+    """ln Σ e^term; -inf where all are."""
+    m = terms[0]
+    for t in terms[1:]:
+        m = np.maximum(m, t)
+    base = np.where(np.isneginf(m), 0, m)
+    total = np.exp(terms[0] - base)
+    for t in terms[1:]:
+        total += np.exp(t - base)
+    return np.log(total) + base
+
+
+def _shifted(a, by):
+    """a moved to later (by > 0) or earlier states, -inf where nothing came from."""
+    out = np.full_like(a, -np.inf)
+    if abs(by) >= a.shape[1]:
+        return out
+    if by > 0:
+        out[:, by:] = a[:, :-by]
+    else:
+        out[:, :by] = a[:, -by:]
+    return out
+
+
+def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank):
+    """(-ln p of each sequence [N], alpha [T, N, 2S + 1]). log_probs [T, N, C]; targets [N, S], of which the first
+    target_lengths count."""
+    steps, n, _ = log_probs.shape
+    ext = _extended(targets, blank)
+    states = ext.shape[1]
+    may = _jumps(ext, blank)
+    rows = np.arange(n)
+    alpha = np.full((steps, n, states), -np.inf, log_probs.dtype)
+    if steps:
+        alpha[0, :, 0] = log_probs[0, :, blank]
+        if states > 1:
+            alpha[0, :, 1] = np.where(target_lengths > 0, log_probs[0, rows, ext[:, 1]], -np.inf)
+    for t in range(1, steps):
+        before = alpha[t - 1]
+        jump = np.where(may, _shifted(before, 2), -np.inf)
+        alpha[t] = _log_sum(before, _shifted(before, 1), jump) + np.take_along_axis(log_probs[t], ext, 1)
+    last = np.maximum(input_lengths, 1) - 1
+    if steps == 0:
+        return np.where(target_lengths == 0, 0, np.inf).astype(log_probs.dtype), alpha
+    end = 2 * target_lengths
+    loss = -_log_sum(alpha[last, rows, end], np.where(end > 0, alpha[last, rows, np.maximum(end - 1, 0)], -np.inf))
+    empty = np.where(target_lengths == 0, 0, np.inf)
+    return np.where(input_lengths == 0, empty, loss).astype(log_probs.dtype), alpha
+
+
+def ctc_loss_backward(dloss, log_probs, targets, input_lengths, target_lengths, blank, loss, alpha, zero_infinity):
+    """The gradient by log_probs, as if they were log_softmax's: (e^log_probs - the states' share)·dloss, 0 past the end
+    of a sequence, and, with zero_infinity, for the sequences that have no alignment."""
+    steps, n, classes = log_probs.shape
+    ext = _extended(targets, blank)
+    states = ext.shape[1]
+    may = _jumps(ext, blank)
+    ahead = np.zeros(ext.shape, bool)  # may this state go on to the next but one
+    ahead[:, :-2] = may[:, 2:]
+    rows = np.arange(n)
+    end = 2 * target_lengths
+    inside = np.arange(states) <= end[:, None]
+    grad = np.zeros_like(log_probs)
+    beta = np.full((n, states), -np.inf, log_probs.dtype)
+    for t in range(steps - 1, -1, -1):
+        here = np.take_along_axis(log_probs[t], ext, 1)
+        on = _log_sum(beta, _shifted(beta, -1), np.where(ahead, _shifted(beta, -2), -np.inf)) + here
+        start = np.full((n, states), -np.inf, log_probs.dtype)
+        start[rows, end] = here[rows, end]
+        some = end > 0
+        start[rows[some], end[some] - 1] = here[rows[some], end[some] - 1]
+        at_end = (input_lengths - 1 == t)[:, None]
+        beta = np.where(at_end, start, np.where((input_lengths - 1 > t)[:, None], on, -np.inf))
+        beta = np.where(inside, beta, -np.inf)
+        # The states of one class together: ln Σ e^(alpha + beta), by the largest of the row.
+        both = alpha[t] + beta
+        top = np.maximum.reduce(both, 1, keepdims=True)
+        base = np.where(np.isneginf(top), 0, top)
+        share = np.zeros((n, classes), log_probs.dtype)
+        np.add.at(share, (rows[:, None], ext), np.exp(both - base))
+        # Products of probabilities near 1 and of tiny shares stay finite: the exponent is joined before exp.
+        with np.errstate(divide="ignore"):
+            exponent = np.log(share) + (base + loss[:, None]) - log_probs[t]
+        grad[t] = np.where(share > 0, np.exp(log_probs[t]) - np.exp(exponent), np.exp(log_probs[t]))
+        grad[t] *= (input_lengths > t)[:, None]
+    factor = dloss[None, :, None]
+    if zero_infinity:
+        return np.where(np.isinf(loss)[None, :, None], 0, grad * factor)
+    return grad * factor
