@@ -4,7 +4,7 @@ from ..backend import xp
 from ..tensor import wrap
 from .activation import _floating_input, logsigmoid, relu
 from .elementwise import add, div, minimum, mul, sub, where
-from .index import gather, index_select
+from .gather import gather, index_select
 from .loss import pairwise_distance, reduced, reduction_name
 from .reduce import sum
 from .shape import reshape, unsqueeze
