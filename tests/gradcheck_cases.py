@@ -304,6 +304,51 @@ case(
 case("avg_pool2d divisor", lambda T, x: T.nn.functional.avg_pool2d(x, 2, divisor_override=3), (1, 1, 4, 4))
 case("adaptive_avg_pool2d", lambda T, x: T.nn.functional.adaptive_avg_pool2d(x, 1), (1, 2, 3, 3))
 
+case("max_pool3d", lambda T, x: T.nn.functional.max_pool3d(x, 2, 1, ceil_mode=True), (1, 1, 3, 3, 2))
+case("avg_pool3d", lambda T, x: T.nn.functional.avg_pool3d(x, 2, 1, 1, count_include_pad=False), (1, 1, 3, 3, 2))
+case("adaptive_avg_pool3d", lambda T, x: T.nn.functional.adaptive_avg_pool3d(x, (2, 2, 1)), (1, 1, 3, 4, 2))
+case("adaptive_max_pool2d", lambda T, x: T.nn.functional.adaptive_max_pool2d(x, 2), (1, 2, 3, 4))
+case("lp_pool2d", lambda T, x: T.nn.functional.lp_pool2d(x, 3.0, 2), ("positive", (1, 2, 4, 4)))
+case(
+    "max_unpool2d",
+    lambda T, x: T.nn.functional.max_unpool2d(x, T.tensor([[[[5, 2], [8, 15]]]]), 2) ** 2,
+    (1, 1, 2, 2),
+)
+
+# Padding, windows and resizing.
+for mode in ("constant", "reflect", "replicate", "circular"):
+    case(f"pad {mode}", lambda T, x, m=mode: T.nn.functional.pad(x, (2, 1, 0, 2), m) ** 2, (1, 2, 3, 3))
+    case(f"pad {mode} negative", lambda T, x, m=mode: T.nn.functional.pad(x, (2, -1), m) ** 2, (2, 2, 3))
+case("unfold windows", lambda T, x: T.nn.functional.unfold(x, 2, 1, 1, 2) ** 2, (1, 2, 3, 4))
+case("fold windows", lambda T, x: T.nn.functional.fold(x, (3, 4), 2) ** 2, (1, 4, 6))
+case("pixel_shuffle", lambda T, x: T.nn.functional.pixel_shuffle(x, 2) ** 2, (4, 2, 3))
+case("pixel_unshuffle", lambda T, x: T.nn.functional.pixel_unshuffle(x, 2) ** 2, (1, 2, 4))
+case("channel_shuffle", lambda T, x: T.nn.functional.channel_shuffle(x, 2) ** 2, (1, 4, 2))
+RESIZES = {
+    "nearest 2": ({"scale_factor": 2}, (1, 2, 2, 3)),
+    "nearest": ({"size": (5, 2)}, (1, 2, 3, 3)),
+    "nearest 3-D": ({"scale_factor": 2}, (1, 1, 2, 1, 2)),
+    "linear": ({"size": 5, "mode": "linear"}, (1, 2, 3)),
+    "bilinear": ({"size": (5, 2), "mode": "bilinear"}, (1, 2, 3, 4)),
+    "bilinear aligned": ({"scale_factor": 2, "mode": "bilinear", "align_corners": True}, (1, 1, 2, 3)),
+    "bicubic": ({"size": (2, 5), "mode": "bicubic"}, (1, 1, 3, 4)),
+    "trilinear": ({"size": (3, 2, 3), "mode": "trilinear"}, (1, 1, 2, 3, 2)),
+    "area": ({"size": (2, 2), "mode": "area"}, (1, 1, 3, 4)),
+    "antialias": ({"size": (2, 3), "mode": "bilinear", "antialias": True}, (1, 1, 5, 4)),
+}
+for name, (options, shape) in RESIZES.items():
+    case(f"interpolate {name}", lambda T, x, o=options: T.nn.functional.interpolate(x, **o) ** 2, shape)
+for mode, padding in (("bilinear", "zeros"), ("bilinear", "reflection"), ("bicubic", "border"), ("nearest", "zeros")):
+    case(
+        f"grid_sample {mode} {padding}",
+        lambda T, x, g, m=mode, p=padding: T.nn.functional.grid_sample(x, g, m, p, False),
+        (1, 2, 3, 4),
+        ("unit", (1, 2, 2, 2)),
+        twice=mode != "nearest",
+    )
+case("affine_grid", lambda T, x: T.nn.functional.affine_grid(x, (1, 1, 2, 3), False) ** 2, (1, 2, 3))
+case("bilinear", lambda T, x, y, w: T.nn.functional.bilinear(x, y, w), (2, 3), (2, 2), (2, 3, 2))
+
 # Losses.
 
 

@@ -118,3 +118,9 @@ def seed_global(base_seed: int, worker: int) -> None:
     """Seed NumPy's global generator in a data loading worker, each worker of each epoch differently, as torch does."""
     words = _np.random.SeedSequence([worker, base_seed & 0xFFFFFFFF, base_seed >> 32, 0]).generate_state(4)
     _np.random.seed(words)
+
+
+floor = _np.floor
+rint = _np.rint
+concatenate = _np.concatenate
+linspace = _np.linspace

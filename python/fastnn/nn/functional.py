@@ -5,7 +5,13 @@ from fastnn import ops as _ops
 __all__ = """
 linear bilinear conv1d conv2d conv_transpose1d conv_transpose2d
 max_pool1d max_pool2d avg_pool1d avg_pool2d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool1d
-adaptive_max_pool2d unfold
+adaptive_max_pool2d max_pool3d avg_pool3d adaptive_avg_pool3d adaptive_max_pool3d lp_pool1d lp_pool2d lp_pool3d
+max_unpool1d max_unpool2d max_unpool3d fractional_max_pool2d fractional_max_pool3d
+max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices
+adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices
+fractional_max_pool2d_with_indices fractional_max_pool3d_with_indices
+pad pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle fold interpolate upsample upsample_nearest
+upsample_bilinear grid_sample affine_grid
 sigmoid tanh relu relu_ relu6 leaky_relu prelu elu selu celu silu gelu softplus softsign hardtanh hardsigmoid hardswish
 mish rrelu logsigmoid tanhshrink softshrink hardshrink threshold glu softmax softmin log_softmax gumbel_softmax
 leaky_relu_ elu_ celu_ selu_ hardtanh_ threshold_ rrelu_
@@ -18,6 +24,8 @@ dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout
 batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize embedding one_hot
 """.split()
 globals().update({_name: getattr(_ops, _name) for _name in __all__})
+__all__ += ["unfold"]
+unfold = _ops.im2col  # torch.unfold is another function: windows of a tensor, as a view
 
 
 def softmax(input, dim=None, _stacklevel=3, dtype=None):

@@ -22,6 +22,13 @@ from .matmul import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .conv2d import *  # noqa: F403
 from .pool2d import *  # noqa: F403
+from .pool3d import *  # noqa: F403
+from .other_pool import *  # noqa: F403
+from .pad import *  # noqa: F403
+from .pixel_shuffle import *  # noqa: F403
+from .fold import *  # noqa: F403
+from .interpolate import *  # noqa: F403
+from .grid_sample import *  # noqa: F403
 from .softmax import *  # noqa: F403
 from .cross_entropy import *  # noqa: F403
 from .loss import *  # noqa: F403

@@ -81,6 +81,8 @@ def _alpha(input, p, training, inplace, function, whole):
     t = operand(input, function)
     if not training or p == 0.0 or t._a.size == 0:
         return t
+    if not whole and t._a.ndim < 2:
+        raise RuntimeError(f"{function}: Feature dropout requires at least 2 dimensions in the input")
     if p == 1.0:
         return mul(t, 0.0)
     a = (1.0 / ((1.0 - p) * (1.0 + p * _ALPHA * _ALPHA))) ** 0.5

@@ -4,10 +4,13 @@ from .array import *  # noqa: F403
 from .conv2d import *  # noqa: F403
 from .ctc_loss import *  # noqa: F403
 from .elementwise import *  # noqa: F403
+from .fold import *  # noqa: F403
 from .gemm import *  # noqa: F403
+from .interpolate import *  # noqa: F403
 from .layers import *  # noqa: F403
 from .optim import *  # noqa: F403
 from .optim_more import *  # noqa: F403
+from .pad import *  # noqa: F403
 from .pool2d import *  # noqa: F403
 from .reduce import *  # noqa: F403
 from .rng import *  # noqa: F403
