@@ -93,12 +93,35 @@ greater, greater_equal, less, less_equal, not_equal = (getattr(ops, n) for n in 
 arccos, arcsin, arctan, arctan2, fix = (getattr(ops, n) for n in ("acos", "asin", "atan", "atan2", "trunc"))
 
 
-def __getattr__(name):
-    """Parts that are not needed by every import."""
-    if name in ("datasets",):
-        import importlib
+# Parts that are not needed by every import: modules, and names that lie in one.
+_MODULES = frozenset(
+    "accelerator amp backends compiler cuda datasets jit keras mps multiprocessing testing tf types version vision xpu".split()
+)
+_LAZY = {
+    "GradScaler": "amp",
+    "autocast": "amp",
+    "compile": "compiler",
+    "are_deterministic_algorithms_enabled": "_settings",
+    "get_float32_matmul_precision": "_settings",
+    "get_num_interop_threads": "_settings",
+    "is_autocast_enabled": "_settings",
+    "is_deterministic_algorithms_warn_only_enabled": "_settings",
+    "set_deterministic_debug_mode": "_settings",
+    "get_deterministic_debug_mode": "_settings",
+    "set_float32_matmul_precision": "_settings",
+    "set_num_interop_threads": "_settings",
+    "use_deterministic_algorithms": "_settings",
+}
 
+
+def __getattr__(name):
+    import importlib
+
+    if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _LAZY:
+        value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+        return value
     raise AttributeError(f"module 'fastnn' has no attribute '{name}'")
 
 

@@ -86,6 +86,7 @@ bincount = _np.bincount
 isclose = _np.isclose
 isin = _np.isin
 searchsorted = _np.searchsorted
+histogram = _np.histogram
 
 
 def unique(a, axis):

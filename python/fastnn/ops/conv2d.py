@@ -7,6 +7,7 @@ x), w>.
 
 from .._tape import grad_mode, record
 from ..tensor import Tensor, wrap
+from . import _autocast
 from .elementwise import add
 from .shape import reshape, squeeze, unsqueeze
 from .unary import operand
@@ -106,6 +107,8 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
     padding: ints, 'valid', or 'same' (stride 1, an odd surplus at the end). A 3-D input is one image. Raises
     RuntimeError where sizes, dtypes or arguments do not fit."""
+    if _autocast.depth:
+        input, weight, bias = _autocast.low(input, weight, bias)
     x, w = operand(input, "conv2d"), operand(weight, "conv2d")
     if w._a.ndim != 4:
         raise RuntimeError(
@@ -216,6 +219,8 @@ def pad_end(x, extra):
 
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """conv2d on rows: input [N, C, L], weight [K, C/groups, S] -> [N, K, L']."""
+    if _autocast.depth:
+        input, weight, bias = _autocast.low(input, weight, bias)
     x, w = operand(input, "conv1d"), operand(weight, "conv1d")
     if w._a.ndim != 3:
         raise RuntimeError(f"Expected 3-dimensional weight for conv1d, but got weight of size {list(w._a.shape)}")
@@ -233,6 +238,8 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """conv2d's gradient as a layer: input [N, C, H, W], weight [C, K/groups, R, S] -> [N, K, H', W'] with
     H' = (H - 1)·stride - 2·padding + dilation·(R - 1) + output_padding + 1."""
+    if _autocast.depth:
+        input, weight, bias = _autocast.low(input, weight, bias)
     x, w = operand(input, "conv_transpose2d"), operand(weight, "conv_transpose2d")
     if w._a.ndim != 4:
         raise RuntimeError(f"Expected 4-dimensional weight for conv_transpose2d, but got size {list(w._a.shape)}")
@@ -274,6 +281,8 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """conv_transpose2d on rows: input [N, C, L], weight [C, K/groups, S] -> [N, K, L']."""
+    if _autocast.depth:
+        input, weight, bias = _autocast.low(input, weight, bias)
     x, w = operand(input, "conv_transpose1d"), operand(weight, "conv_transpose1d")
     if w._a.ndim != 3 or x._a.ndim not in (2, 3):
         raise RuntimeError(

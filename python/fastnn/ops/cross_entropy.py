@@ -3,6 +3,7 @@
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, wrap
+from . import _autocast
 from .activation import _floating_input
 from .elementwise import add, div, mul, sub
 from .loss import reduction_name
@@ -28,6 +29,8 @@ def cross_entropy(
 
     target: class ids, or probabilities in input's shape. weight [C] scales each class; 'mean' divides by the sum of the
     weights of the classes that occurred. Raises IndexError for an id outside [0, C)."""
+    if _autocast.depth:
+        (input,) = _autocast.full(input)
     if size_average is not None or reduce is not None or reduction != "mean":
         reduction = reduction_name(size_average, reduce, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
@@ -151,6 +154,8 @@ def _from_probabilities(input, target, weight, reduction, label_smoothing):
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
     """-weight[target]·input[target], input holding log-probabilities with the classes along dimension 1 (dimension 0 of
     a 1-D input). Raises IndexError for an id outside [0, C)."""
+    if _autocast.depth:
+        (input,) = _autocast.full(input)
     reduction = reduction_name(size_average, reduce, reduction)
     rows, ids, shape = _as_rows(operand(input, "nll_loss"), operand(target, "nll_loss"), "nll_loss")
     x = rows._a

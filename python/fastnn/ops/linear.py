@@ -3,6 +3,7 @@
 from .._tape import grad_mode, record
 from ..backend import variants
 from ..tensor import Tensor, wrap
+from . import _autocast
 from .elementwise import add
 from .matmul import matmul
 from .unary import operand
@@ -10,6 +11,8 @@ from .unary import operand
 
 def linear(input, weight, bias=None):
     """input·weightᵀ + bias: input [..., K], weight [N, K], bias [N] -> [..., N]."""
+    if _autocast.depth:
+        input, weight, bias = _autocast.low(input, weight, bias)
     if input.__class__ is not Tensor and not isinstance(input, Tensor):
         operand(input, "linear")
     if not isinstance(weight, Tensor):

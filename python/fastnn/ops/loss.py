@@ -4,6 +4,7 @@ import warnings
 
 from .._tape import grad_mode, record
 from ..tensor import Tensor, wrap
+from . import _autocast
 from .activation import logsigmoid
 from .elementwise import add, div, eq, gt, le, mul, ne, sub, where
 from .reduce import mean, sum
@@ -121,6 +122,8 @@ _smooth_l1 = _pairwise(
 
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """(input - target)²"""
+    if _autocast.depth:
+        input, target = _autocast.full(input, target)
     if size_average is not None or reduce is not None or reduction != "mean":
         reduction = reduction_name(size_average, reduce, reduction)
     input, target = _same_shape(input, target, "mse_loss")
@@ -138,6 +141,8 @@ def _weighted(loss, weight, reduction):
 
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """|input - target|"""
+    if _autocast.depth:
+        input, target = _autocast.full(input, target)
     reduction = reduction_name(size_average, reduce, reduction)
     input, target = _same_shape(input, target, "l1_loss")
     if weight is not None:
@@ -147,6 +152,8 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
 
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
     """d²/(2·beta) where d = |input - target| < beta, else d - beta/2."""
+    if _autocast.depth:
+        input, target = _autocast.full(input, target)
     reduction = reduction_name(size_average, reduce, reduction)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
@@ -156,6 +163,8 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """d²/2 where d = |input - target| <= delta, else delta·(d - delta/2)."""
+    if _autocast.depth:
+        input, target = _autocast.full(input, target)
     reduction = reduction_name(None, None, reduction)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
@@ -186,6 +195,8 @@ _bce = _pairwise("binary_cross_entropy", _bce_value, _bce_slope, lambda k, x, y:
 
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """-(target·ln input + (1 - target)·ln(1 - input)), of probabilities. Raises RuntimeError outside [0, 1]."""
+    if _autocast.depth:
+        input, target = _autocast.full(input, target)
     reduction = reduction_name(size_average, reduce, reduction)
     x, y = operand(input, "binary_cross_entropy"), operand(target, "binary_cross_entropy")
     if x._a.shape != y._a.shape:
@@ -219,6 +230,8 @@ def binary_cross_entropy_with_logits(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
 ):
     """binary_cross_entropy of sigmoid(input), computed from input; pos_weight weighs the positive part."""
+    if _autocast.depth:
+        input, target = _autocast.full(input, target)
     reduction = reduction_name(size_average, reduce, reduction)
     function = "binary_cross_entropy_with_logits"
     x, y = operand(input, function), operand(target, function)
@@ -265,6 +278,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
 
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
     """input where target is 1, max(0, margin - input) where it is -1."""
+    if _autocast.depth:
+        input, target = _autocast.full(input, target)
     reduction = reduction_name(size_average, reduce, reduction)
     far = where(ne(target, 1), clamp(sub(margin, input), min=0.0), 0.0)
     near = where(ne(target, -1), input, 0.0)
@@ -273,6 +288,8 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
 
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """ln(1 + e^(-target·input))"""
+    if _autocast.depth:
+        input, target = _autocast.full(input, target)
     reduction = reduction_name(size_average, reduce, reduction)
     if input._a.shape != target._a.shape:
         raise RuntimeError(f"soft_margin_loss: sizes differ: input {list(input.shape)}, target {list(target.shape)}")
@@ -281,6 +298,8 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
 
 def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
     """max(0, -target·(input1 - input2) + margin)"""
+    if _autocast.depth:
+        input1, input2 = _autocast.full(input1, input2)
     reduction = reduction_name(size_average, reduce, reduction)
     if not input1._a.ndim == input2._a.ndim == target._a.ndim:
         raise RuntimeError(
@@ -304,6 +323,8 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
 
 def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
     """1 - cos where target is 1, max(0, cos - margin) where it is -1; inputs [N, D] with target [N], or [D] with []."""
+    if _autocast.depth:
+        input1, input2 = _autocast.full(input1, input2)
     reduction = reduction_name(size_average, reduce, reduction)
     x, y, t = (operand(v, "cosine_embedding_loss") for v in (input1, input2, target))
     if t._a.ndim not in (0, 1):
@@ -325,6 +346,8 @@ def poisson_nll_loss(
     input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"
 ):
     """e^input - target·input, or input - target·ln(input + eps); full adds Stirling's approximation of ln target!."""
+    if _autocast.depth:
+        input, target = _autocast.full(input, target)
     reduction = reduction_name(size_average, reduce, reduction)
     loss = sub(exp(input), mul(target, input)) if log_input else sub(input, mul(target, log(add(input, eps))))
     if full:

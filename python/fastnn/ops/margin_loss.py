@@ -2,6 +2,7 @@
 
 from ..backend import xp
 from ..tensor import wrap
+from . import _autocast
 from .activation import _floating_input, logsigmoid, relu
 from .elementwise import add, div, minimum, mul, sub, where
 from .gather import gather, index_select
@@ -32,6 +33,8 @@ def _rows(input, target, function, labels):
 
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     """Σ over i ≠ y of weight[y]·max(0, margin - input[y] + input[i])^p / C; input [N, C] or [C], class ids y [N] or []."""
+    if _autocast.depth:
+        (input,) = _autocast.full(input)
     reduction = reduction_name(size_average, reduce, reduction)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
@@ -57,6 +60,8 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """Σ over the targets j and the classes i that are none of max(0, 1 - input[y[j]] + input[i]) / C; the class ids y of
     a row end at its first -1. input and y: [N, C] or [C]."""
+    if _autocast.depth:
+        (input,) = _autocast.full(input)
     reduction = reduction_name(size_average, reduce, reduction)
     x, ids, single = _rows(input, target, "multilabel_margin_loss", True)
     n, classes = x._a.shape
@@ -105,6 +110,8 @@ def triplet_margin_loss(
     anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
 ):
     """max(0, |anchor - positive| - |anchor - negative| + margin); swap takes the smaller distance to negative."""
+    if _autocast.depth:
+        anchor, positive, negative = _autocast.full(anchor, positive, negative)
     reduction = reduction_name(size_average, reduce, reduction)
     _check_triplet(anchor, positive, negative, margin, "triplet_margin_loss")
     near, far = pairwise_distance(anchor, positive, p, eps), pairwise_distance(anchor, negative, p, eps)

@@ -6,6 +6,7 @@ The GEMM variant that was in force (fastnn.kernels) is kept on the tape and used
 from .._tape import grad_mode, record
 from ..backend import variants, xp
 from ..tensor import Tensor, wrap
+from . import _autocast
 from ._common import write_out
 from .shape import expand, reshape, squeeze, unsqueeze
 
@@ -23,6 +24,8 @@ def _same_dtype(a, b, function):
 
 def mm(input, mat2, *, out=None):
     """The product of two matrices."""
+    if _autocast.depth:
+        input, mat2 = _autocast.low(input, mat2)
     _same_dtype(input, mat2, "mm")
     x, y = input._a, mat2._a
     if x.ndim != 2 or y.ndim != 2:
@@ -58,6 +61,8 @@ def mm_rule(k, dy, saved, needs):
 
 def bmm(input, mat2, *, out=None):
     """The products of two batches of matrices [B, M, K] and [B, K, N]."""
+    if _autocast.depth:
+        input, mat2 = _autocast.low(input, mat2)
     _same_dtype(input, mat2, "bmm")
     x, y = input._a, mat2._a
     if x.ndim != 3 or y.ndim != 3:
@@ -87,6 +92,8 @@ def bmm_rule(k, dy, saved, needs):
 
 def matmul(input, other, *, out=None):
     """The matrix product: vectors, matrices, or batches of matrices that broadcast (torch.matmul's rules)."""
+    if _autocast.depth:
+        input, other = _autocast.low(input, other)
     if isinstance(input, Tensor) and isinstance(other, Tensor) and input._a.ndim == 2 and other._a.ndim == 2:
         if input._a.dtype is not other._a.dtype:
             _same_dtype(input, other, "matmul")
@@ -184,6 +191,8 @@ ger = outer
 
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     """beta·input + alpha·(mat1 @ mat2)."""
+    if _autocast.depth:
+        input, mat1, mat2 = _autocast.low(input, mat1, mat2)
     return _scaled_sum(input, mm(mat1, mat2), beta, alpha)
 
 
@@ -192,10 +201,14 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
 
 
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
+    if _autocast.depth:
+        input, batch1, batch2 = _autocast.low(input, batch1, batch2)
     return _scaled_sum(input, bmm(batch1, batch2), beta, alpha)
 
 
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
+    if _autocast.depth:
+        input, batch1, batch2 = _autocast.low(input, batch1, batch2)
     from .reduce import sum as sum_
 
     return _scaled_sum(input, sum_(bmm(batch1, batch2), 0), beta, alpha)

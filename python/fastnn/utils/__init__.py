@@ -1,6 +1,6 @@
-"""Utilities: `data` (datasets and loaders), imported when first used."""
+"""Utilities: `data` (datasets and loaders), `checkpoint`, `tensorboard`, imported when first used."""
 
-__all__ = ["data"]
+__all__ = ["_pytree", "checkpoint", "data", "tensorboard"]
 
 
 def __getattr__(name):

@@ -97,8 +97,22 @@ def _rows(y, groups):
     return y.reshape(n, groups, k // groups, p * q).transpose(1, 2, 0, 3).reshape(groups, k // groups, n * p * q)
 
 
+def sixteen_bits(*arrays):
+    """Whether these are arrays of one 16-bit floating point type: kernels compute on them in float32."""
+    d = arrays[0].dtype
+    return d.itemsize == 2 and d.kind in "fV" and all(a is None or a.dtype == d for a in arrays)
+
+
+def in_float32(kernel, arrays, *options):
+    """kernel over 16-bit arrays: computed in float32, rounded once."""
+    wide = (None if a is None else a.astype(np.float32) for a in arrays)
+    return kernel(*wide, *options).astype(arrays[0].dtype)
+
+
 def conv2d(x, w, bias, stride, padding, dilation, groups, act="none"):
     """act(bias + sum over c, r, s of w[k, c, r, s] · x[n, c, p·stride - padding + r·dilation, ...]); 0 outside x."""
+    if sixteen_bits(x, w, bias):
+        return in_float32(conv2d, (x, w, bias), stride, padding, dilation, groups, act)
     out = _output("conv2d", x.shape, w.shape, stride, padding, dilation, groups)
     if act not in _ACTS:
         raise ValueError(f"conv2d(): act must be one of {', '.join(_ACTS)}, got {act!r}")
@@ -117,6 +131,8 @@ def conv2d(x, w, bias, stride, padding, dilation, groups, act="none"):
 
 def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
     """dw[k, c, r, s] = sum over n, p, q of dy[n, k, p, q] · x[n, c, p·stride - padding + r·dilation, ...]."""
+    if sixteen_bits(dy, x):
+        return in_float32(conv2d_backward_weight, (dy, x), w_shape, stride, padding, dilation, groups)
     fn = "conv2d_backward_weight"
     out = _output(fn, x.shape, w_shape, stride, padding, dilation, groups)
     _check_shape(fn, "dy", dy, (x.shape[0], w_shape[0], *out))
@@ -127,6 +143,8 @@ def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
 
 def conv2d_backward_input(dy, w, x_shape, stride, padding, dilation, groups):
     """dx: each tap's share of w^T · dy, added where that tap read."""
+    if sixteen_bits(dy, w):
+        return in_float32(conv2d_backward_input, (dy, w), x_shape, stride, padding, dilation, groups)
     fn = "conv2d_backward_input"
     out = _output(fn, x_shape, w.shape, stride, padding, dilation, groups)
     _check_shape(fn, "dy", dy, (x_shape[0], w.shape[0], *out))

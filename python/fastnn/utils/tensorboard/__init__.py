@@ -1,0 +1,5 @@
+"""SummaryWriter: event files for TensorBoard, written by the package tensorboard."""
+
+from .writer import SummaryWriter
+
+__all__ = ["SummaryWriter"]
