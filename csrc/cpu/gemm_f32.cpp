@@ -5,8 +5,8 @@
 namespace fastnn {
 namespace FASTNN_ISA {
 
-int64_t gemm_f32_workspace(const GemmArgs& g) { return workspace_one<float>(g); }
-void gemm_f32(const GemmArgs& g, void* workspace) { run_one<float>(g, workspace); }
+int64_t gemm_f32_workspace(const GemmArgs& g, int threads) { return workspace_one<float>(g, threads); }
+void gemm_f32(const GemmArgs& g, const Ctx& ctx) { run_one<float>(g, ctx.workspace, ctx.threads); }
 
 }  // namespace FASTNN_ISA
 }  // namespace fastnn

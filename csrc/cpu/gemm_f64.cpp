@@ -5,8 +5,8 @@
 namespace fastnn {
 namespace FASTNN_ISA {
 
-int64_t gemm_f64_workspace(const GemmArgs& g) { return workspace_one<double>(g); }
-void gemm_f64(const GemmArgs& g, void* workspace) { run_one<double>(g, workspace); }
+int64_t gemm_f64_workspace(const GemmArgs& g, int threads) { return workspace_one<double>(g, threads); }
+void gemm_f64(const GemmArgs& g, const Ctx& ctx) { run_one<double>(g, ctx.workspace, ctx.threads); }
 
 }  // namespace FASTNN_ISA
 }  // namespace fastnn

@@ -1,6 +1,7 @@
 // One product of floats or doubles: which form a shape takes. Nothing here depends on the number of threads.
 // Compiled once a type (gemm_f32.cpp, gemm_f64.cpp).
 #pragma once
+#include "cpu/gemm_columns.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_skinny.h"
 
@@ -8,7 +9,7 @@ namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-enum class Form { Blocked, Mirrored, Dot, DotSwapped, RowStream, RowStreamSwapped };
+enum class Form { Blocked, Columns, Mirrored, Dot, DotSwapped, RowStream, RowStreamSwapped };
 
 // Along which index an operand is contiguous. A size-1 direction may have any stride, so it counts as contiguous
 // along the other one.
@@ -25,23 +26,6 @@ FASTNN_INLINE Layout layout(const GemmArgs& g) {
   return l;
 }
 
-template <class T>
-Form form_of(const GemmArgs& g, const Layout& l) {
-  constexpr int64_t kL2 = 512 * 1024 / sizeof(T);  // elements that stay in L2
-  if (g.k < 2) return Form::Blocked;
-  if (l.a_k && l.b_k) {  // x @ W.T
-    // With fewer rows than W has, the mirror image C^T = W x^T transposes x while packing, not W. Its columns are x's
-    // rows, and must fill their vectors. Else too few rows to pay for packing W take dot products.
-    constexpr int64_t W = Vec<T>::size;
-    if (g.m >= 16 && 2 * g.m <= g.n && g.k >= 64 && 16 * (round_up(g.m, W) - g.m) <= g.m) return Form::Mirrored;
-    if (g.m <= (g.k >= 192 ? kGemmDotRowsDeep : kGemmDotRows) && g.k >= 16) return Form::Dot;
-    if (g.n <= kGemmDotColumns && g.k >= 16) return Form::DotSwapped;
-  }
-  if (g.m <= kStreamRows && l.b_n && (g.k * g.n > kL2 || g.m == 1)) return Form::RowStream;
-  if (g.n == 1 && l.a_m && g.ldc == 1) return Form::RowStreamSwapped;
-  return Form::Blocked;
-}
-
 // Blocked: whether an operand is read where it lies. Packing costs a read and a write of the operand and pays when it
 // is read many times from rows that are far apart.
 template <class T>
@@ -52,6 +36,32 @@ template <class T>
 bool direct_b(const GemmArgs& g, const Layout& l) {
   return l.b_n &&
          (g.k * g.n <= kGemmDirect / static_cast<int64_t>(sizeof(T)) || g.m <= kGemmDirectPanels * GemmTile<T>::kMr);
+}
+
+// x @ W.T: packing W for each thread apart costs as much as 7 rows. It pays early where W is small, because packing it
+// together costs two waits and all its lines' way from core to core; where W is large, a mirror image packs less.
+FASTNN_INLINE bool columns_pay(const GemmArgs& g) {
+  if (g.m >= kColumnRows) return true;
+  return g.k * g.n <= 512 * 1024 && (g.m >= 48 || (g.m >= 16 && g.k <= 256));
+}
+
+template <class T>
+Form form_of(const GemmArgs& g, const Layout& l) {
+  constexpr int64_t kL2 = 512 * 1024 / sizeof(T);  // elements that stay in L2
+  if (g.k < 2) return Form::Blocked;
+  if (l.a_k && l.b_k) {  // x @ W.T
+    if (g.n > GemmTile<T>::kNr && columns_pay(g)) return Form::Columns;
+    // With fewer rows than W has, the mirror image C^T = W x^T transposes x while packing, not W. Its columns are x's
+    // rows, and must fill their vectors. Else too few rows to pay for packing W take dot products.
+    constexpr int64_t W = Vec<T>::size;
+    if (g.m >= 16 && 2 * g.m <= g.n && g.k >= 64 && 16 * (round_up(g.m, W) - g.m) <= g.m) return Form::Mirrored;
+    if (g.m <= (g.k >= 192 ? kGemmDotRowsDeep : kGemmDotRows) && g.k >= 16) return Form::Dot;
+    if (g.n <= kGemmDotColumns && g.k >= 16) return Form::DotSwapped;
+  }
+  if (g.m <= kStreamRows && l.b_n && (g.k * g.n > kL2 || g.m == 1)) return Form::RowStream;
+  if (g.n == 1 && l.a_m && g.ldc == 1) return Form::RowStreamSwapped;
+  if (l.a_k && l.b_n && g.m >= kColumnRows && !direct_b<T>(g, l) && g.k * g.n <= 2 * 1024 * 1024) return Form::Columns;
+  return Form::Blocked;
 }
 
 // f(source of A, source of B) with the sources that the shape asks for.
@@ -71,6 +81,15 @@ FASTNN_INLINE auto with_sources(const GemmArgs& g, const T* a, const T* b, const
 template <class T, class SrcA, class SrcB>
 FASTNN_INLINE int64_t sources_workspace(const GemmArgs& g, const SrcA&, const SrcB&) {
   return gemm_blocked_workspace<T, SrcA, SrcB>(g.m, g.n, g.k);
+}
+
+// Columns: f(source of A, source of B). Rows of A are read where they lie: each is needed once a panel of B.
+template <class T, class F>
+FASTNN_INLINE auto with_column_sources(const GemmArgs& g, const F& f) {
+  const DirectA<T> sa{static_cast<const T*>(g.a), g.a_rs, g.a_cs};
+  const T* b = static_cast<const T*>(g.b);
+  if (layout(g).b_n) return f(sa, PackBRows<T>{b, g.b_rs});
+  return f(sa, PackBColumns<T>{b, g.b_cs});
 }
 
 // The product whose result is the transpose of g's.
@@ -99,9 +118,10 @@ int64_t blocked_workspace(const GemmArgs& g) {
 }
 
 template <class T>
-int64_t workspace_one(const GemmArgs& g) {
+int64_t workspace_one(const GemmArgs& g, int threads) {
   const Form form = form_of<T>(g, layout(g));
   if (form == Form::Blocked) return blocked_workspace<T>(g);
+  if (form == Form::Columns) return gemm_columns_workspace<T>(g.k, threads);
   if (form == Form::Mirrored) {
     const GemmArgs t = mirrored(g);
     return round_up(g.n * mirror_pitch<T>(g) * static_cast<int64_t>(sizeof(T)), 64) + blocked_workspace<T>(t);
@@ -155,7 +175,7 @@ void blocked_mirrored(const GemmArgs& g, void* workspace) {
 }
 
 template <class T>
-void run_one(const GemmArgs& g, void* workspace) {
+void run_one(const GemmArgs& g, void* workspace, int threads) {
   const T *a = static_cast<const T*>(g.a), *b = static_cast<const T*>(g.b);
   T* c = static_cast<T*>(g.c);
   const T* bias = static_cast<const T*>(g.bias);
@@ -169,6 +189,11 @@ void run_one(const GemmArgs& g, void* workspace) {
                                 g.accumulate);
     case Form::RowStreamSwapped:
       return row_stream_form<T>(1, g.m, g.k, b, 1, g.b_rs, a, g.a_cs, c, 1, nullptr, bias, g.act, g.accumulate);
+    case Form::Columns:
+      return with_column_sources<T>(g, [&](const auto& sa, const auto& sb) {
+        gemm_columns<T>(g.m, g.n, g.k, sa, sb, RowMajorStore<T>{c, g.ldc, bias, nullptr, g.act, g.accumulate},
+                        workspace, threads);
+      });
     case Form::Mirrored:
       return blocked_mirrored<T>(g, workspace);
     case Form::Blocked:

@@ -44,6 +44,10 @@ constexpr int64_t kGemmDotColumns = 4;
 constexpr int64_t kGemmDirect = 1024 * 1024;
 constexpr int64_t kGemmDirectPanels = 22;
 
+// A product by columns (gemm_columns.h) is cut into at least this many chunks, where they have at least so many rows:
+// packing a panel costs as much as multiplying it by 7 rows.
+constexpr int64_t kColumnChunks = 8, kColumnRows = 192;
+
 }  // namespace
 }  // namespace FASTNN_ISA
 }  // namespace fastnn

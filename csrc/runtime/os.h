@@ -32,6 +32,11 @@ struct Thread;
 Thread* start_thread(void (*run)(void*), void* arg);
 void join_thread(Thread* t);
 
+// The processor the caller is on, or -1. keep_off(): from now on `t` runs where the caller may run, less `cpu` (or on
+// that one too where there is no other).
+int current_cpu();
+void keep_off(Thread* t, int cpu);
+
 // Handlers around fork(): in the parent before, in the parent after, in the child. No-op where there is no fork.
 void at_fork(void (*before)(), void (*parent)(), void (*child)());
 

@@ -71,6 +71,8 @@ void join_thread(Thread* t) {
   t->handle.join();
   delete t;
 }
+int current_cpu() { return -1; }
+void keep_off(Thread*, int) {}
 void at_fork(void (*)(), void (*)(), void (*)()) {}
 
 }  // namespace os

@@ -64,22 +64,30 @@ void for_each_group(const std::string& root, const char* controller, V1 v1, V2 v
     }
   }
 }
+
+// visit(set, bytes) with the caller's affinity; not called where the system does not tell.
+template <class F>
+void with_affinity(F visit) {
+  bool told = false;
+  for (size_t cpus = 1024; !told && cpus <= (size_t{1} << 18); cpus *= 4) {  // a mask shorter than its own is refused
+    cpu_set_t* set = CPU_ALLOC(cpus);
+    if (!set) return;
+    size_t bytes = CPU_ALLOC_SIZE(cpus);
+    CPU_ZERO_S(bytes, set);
+    told = sched_getaffinity(0, bytes, set) == 0 && CPU_COUNT_S(bytes, set) > 0;
+    if (told) visit(set, bytes);
+    CPU_FREE(set);
+  }
+}
 }  // namespace
 
 const char* name() { return "linux"; }
 
 int usable_cpus() {
-  for (size_t cpus = 1024; cpus <= (size_t{1} << 18); cpus *= 4) {  // the kernel refuses a mask shorter than its own
-    cpu_set_t* set = CPU_ALLOC(cpus);
-    if (!set) break;
-    size_t bytes = CPU_ALLOC_SIZE(cpus);
-    CPU_ZERO_S(bytes, set);
-    int n = sched_getaffinity(0, bytes, set) == 0 ? CPU_COUNT_S(bytes, set) : 0;
-    CPU_FREE(set);
-    if (n > 0) return n;
-  }
-  long n = sysconf(_SC_NPROCESSORS_ONLN);
-  return n > 0 ? static_cast<int>(n) : 1;
+  int n = 0;
+  with_affinity([&](cpu_set_t* set, size_t bytes) { n = CPU_COUNT_S(bytes, set); });
+  if (n <= 0) n = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  return n > 0 ? n : 1;
 }
 
 double cpu_quota(const char* root) {
@@ -169,6 +177,15 @@ Thread* start_thread(void (*run)(void*), void* arg) {
 void join_thread(Thread* t) {
   pthread_join(t->handle, nullptr);
   delete t;
+}
+
+int current_cpu() { return sched_getcpu(); }
+
+void keep_off(Thread* t, int cpu) {
+  with_affinity([&](cpu_set_t* set, size_t bytes) {
+    if (cpu >= 0 && CPU_COUNT_S(bytes, set) > 1) CPU_CLR_S(static_cast<size_t>(cpu), bytes, set);
+    pthread_setaffinity_np(t->handle, bytes, set);
+  });
 }
 
 void at_fork(void (*before)(), void (*parent)(), void (*child)()) { pthread_atfork(before, parent, child); }
