@@ -24,6 +24,12 @@ set(FASTNN_KERNEL_SOURCES
   csrc/cpu/conv2d.cpp
   csrc/cpu/conv2d_weight.cpp
   csrc/cpu/pool2d.cpp
+  csrc/cpu/layer_norm.cpp
+  csrc/cpu/group_norm.cpp
+  csrc/cpu/batch_norm.cpp
+  csrc/cpu/attention.cpp
+  csrc/cpu/attention_backward.cpp
+  csrc/cpu/embedding.cpp
 )
 set(FASTNN_RUNTIME_SOURCES
   csrc/runtime/cpu_features.cpp
@@ -55,6 +61,9 @@ set(FASTNN_BINDING_SOURCES
   csrc/bindings_rng.cpp
   csrc/bindings_conv2d.cpp
   csrc/bindings_pool2d.cpp
+  csrc/bindings_norm.cpp
+  csrc/bindings_attention.cpp
+  csrc/bindings_embedding.cpp
 )
 
 # Where the bits of each rounding are part of the interface, multiply-adds are fused by name only.

@@ -189,6 +189,9 @@ PYBIND11_MODULE(_cpu, m) {
   bind_peak(m);
   bind_conv2d(m);
   bind_pool2d(m);
+  bind_norm(m);
+  bind_attention(m);
+  bind_embedding(m);
   bind_elementwise(m);
   bind_reduce(m);
   bind_softmax(m);

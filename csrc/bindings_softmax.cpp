@@ -13,28 +13,6 @@ constexpr int64_t kTask = 8192;  // elements a task
 constexpr int64_t kGilFree = 16384;
 constexpr int64_t kStreamBytes = int64_t(32) << 20;  // beyond the last cache a result need not pass through it
 
-char* data_of(const py::object& array) { return py::detail::array_proxy(array.ptr())->data; }
-
-// A C-contiguous, aligned view of a float array; `keep` owns the copy where one was needed.
-bool contiguous(PyObject* o, ArrayView& v, py::object& keep) {
-  if (!view_float(o, v)) return false;
-  if (v.contiguous() && reinterpret_cast<uintptr_t>(v.data) % size_of(v.dtype) == 0) return true;
-  PyObject* copy = py::detail::npy_api::get().PyArray_NewCopy_(o, 0);
-  if (!copy) throw py::error_already_set();
-  keep = py::reinterpret_steal<py::object>(copy);
-  return view_float(copy, v);
-}
-
-bool read_int(PyObject* o, int64_t& value) {
-  if (!PyLong_CheckExact(o)) return false;
-  value = PyLong_AsLongLong(o);
-  if (value == -1 && PyErr_Occurred()) {
-    PyErr_Clear();
-    return false;
-  }
-  return true;
-}
-
 // softmax(x, dim), softmax_backward(dy, y, dim): null without an error where the twin must do it.
 PyObject* softmax(Softmax op, PyObject* const* args, Py_ssize_t nargs) {
   const bool two = op == Softmax::Backward || op == Softmax::LogBackward;

@@ -107,6 +107,28 @@ inline bool read_number(PyObject* o, double& value) {
   return false;
 }
 
+inline char* data_of(const py::object& array) { return py::detail::array_proxy(array.ptr())->data; }
+
+// A C-contiguous, aligned view of a float array; `keep` owns the copy where one was needed.
+inline bool contiguous(PyObject* o, ArrayView& v, py::object& keep) {
+  if (!view_float(o, v)) return false;
+  if (v.contiguous() && reinterpret_cast<uintptr_t>(v.data) % size_of(v.dtype) == 0) return true;
+  PyObject* copy = py::detail::npy_api::get().PyArray_NewCopy_(o, 0);
+  if (!copy) throw py::error_already_set();
+  keep = py::reinterpret_steal<py::object>(copy);
+  return view_float(copy, v);
+}
+
+inline bool read_int(PyObject* o, int64_t& value) {
+  if (!PyLong_CheckExact(o)) return false;
+  value = PyLong_AsLongLong(o);
+  if (value == -1 && PyErr_Occurred()) {
+    PyErr_Clear();
+    return false;
+  }
+  return true;
+}
+
 // fastnn.backend.numpy_kernels.<name>, looked up once; borrowed, null with an error set.
 PyObject* twin(const char* name, PyObject*& cache);
 

@@ -145,6 +145,84 @@ struct CrossEntropyArgs {
   bool stream;  // write dlogits past the caches
 };
 
+// ---- layer_norm, group_norm, batch_norm ----
+// Rows of n, contiguous; mean and (biased) variance [rows]; weight and bias [n] or null.
+struct LayerNormArgs {
+  Dtype dtype;
+  int64_t rows, n;
+  const void *x, *weight, *bias;
+  double eps;
+  bool centre;
+  void *y, *mean, *var;  // mean: null without centre, var then of the squares
+};
+struct LayerNormBackward {
+  Dtype dtype;
+  int64_t rows, n;
+  const void *dy, *x, *weight, *mean, *var;  // mean: null without centre
+  double eps;
+  void *dx, *dweight, *dbias;  // null: not wanted
+};
+// x [N, C, L], contiguous; weight and bias [C] or null. group_norm: `groups` groups of neighbouring channels,
+// statistics [N, groups]; batch_norm: statistics [C].
+struct ChannelNormArgs {
+  Dtype dtype;
+  int64_t N, C, L, groups;
+  const void *x, *weight, *bias;
+  double eps;
+  bool given;  // batch_norm: mean and var are read, not computed
+  void *y, *mean, *var;
+};
+struct ChannelNormBackward {
+  Dtype dtype;
+  int64_t N, C, L, groups;
+  const void *dy, *x, *weight, *mean, *var;
+  double eps;
+  bool given;                  // batch_norm: the statistics are constants
+  void *dx, *dweight, *dbias;  // null: not wanted
+};
+
+// ---- attention ----
+enum class AttentionMask : int { None, Bool, Additive };  // Bool: bytes, 0 hides; Additive: of the operands' dtype
+// An operand [batch, heads, rows, columns]: columns contiguous, the others at these distances in elements.
+struct AttentionArray {
+  void* p;
+  int64_t batch, head, row;
+};
+// q [B, H, L, E], k [B, kv_heads, S, E], v [B, kv_heads, S, Ev], out [B, H, L, Ev]; query head h sees key head
+// h / (H / kv_heads). causal: query i sees the keys up to i. mask[b, h, i, j] at p + the sum of index times distance.
+struct AttentionArgs {
+  Dtype dtype;
+  int64_t B, H, kv_heads, L, S, E, Ev;
+  AttentionArray q, k, v, out;
+  double scale;
+  bool causal;
+  AttentionMask mask_kind;
+  AttentionArray mask;
+  int64_t mask_column;
+  const uint8_t* kept;  // dropout: [B, H, L, S] bytes of 0 and 1, or null
+  double kept_scale;
+  void* lse;  // [B, H, L]: written by forward, read by backward
+  AttentionArray dout, dq, dk, dv;
+};
+
+// ---- embedding ----
+enum class Bag : int { Sum, Mean, Max };
+// Rows of `width` elements. Every index is in [0, table rows), every source in [0, rows of dy).
+struct EmbeddingArgs {
+  Dtype dtype;
+  int64_t width;
+  const void* w;          // the table; backward: dy
+  const int64_t* index;   // forward: [end]; backward: the lookups' numbers, sorted by row
+  const int64_t* start;   // backward: of table row r the lookups index[start[r]] .. index[start[r + 1] - 1]; bags alike
+  const int64_t* source;  // backward: lookup i's row of dy; null: i
+  const void* factor;     // of each lookup; null: 1
+  int64_t begin, end;     // the rows of out that this call writes
+  void* out;
+  Bag bag;
+  int64_t padding;  // bags: rows that are left out; -1: none
+  int64_t* chosen;  // Bag::Max: [bags, width], the lookup whose row gave each; -1: none
+};
+
 // ---- optim ----
 // A run of one parameter's elements with its gradient and the optimizer's state.
 struct OptimChunk {

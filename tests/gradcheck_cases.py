@@ -438,6 +438,61 @@ case("cross_entropy images", lambda T, x: T.nn.functional.cross_entropy(x, T.ten
 case("cross_entropy probabilities", lambda T, x, p: T.nn.functional.cross_entropy(x, p.softmax(1)), (2, 3), (2, 3))
 case("embedding", lambda T, w: T.nn.functional.embedding(T.tensor([[0, 2], [2, 1]]), w) ** 2, (3, 2))
 case("layer_norm", lambda T, x, w, b: T.nn.functional.layer_norm(x, (3,), w, b), (2, 3), (3,), (3,))
+case("layer_norm 2 dimensions", lambda T, x, w: T.nn.functional.layer_norm(x, (2, 3), w), (4, 2, 3), (2, 3))
+case("layer_norm bias alone", lambda T, x, b: T.nn.functional.layer_norm(x, (3,), None, b), (2, 3), (3,))
+case("rms_norm", lambda T, x, w: T.nn.functional.rms_norm(x, (4,), w), (3, 4), (4,))
+for shape in ((4, 3), (3, 2, 4), (2, 3, 2, 2)):
+    case(
+        f"batch_norm {len(shape)}-D",
+        lambda T, x, w, b: T.nn.functional.batch_norm(x, None, None, w, b, training=True),
+        shape,
+        *[(shape[1],)] * 2,
+    )
+    case(
+        f"batch_norm eval {len(shape)}-D",
+        lambda T, x, w, b: T.nn.functional.batch_norm(
+            x, T.linspace(-1, 1, x.shape[1]).double(), T.linspace(0.5, 2, x.shape[1]).double(), w, b
+        ),
+        shape,
+        *[(shape[1],)] * 2,
+    )
+case("batch_norm plain", lambda T, x: T.nn.functional.batch_norm(x, None, None, training=True), (4, 3))
+case("group_norm", lambda T, x, w, b: T.nn.functional.group_norm(x, 2, w, b), (2, 4, 3), (4,), (4,))
+case("group_norm plain", lambda T, x: T.nn.functional.group_norm(x, 1), (2, 3, 2))
+case("instance_norm", lambda T, x, w: T.nn.functional.instance_norm(x, weight=w), (2, 3, 4), (3,))
+for label, shapes, options in [
+    ("", ((1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 3)), {}),
+    ("causal", ((1, 1, 4, 2),) * 3, {"is_causal": True}),
+    ("scale", ((2, 3, 2), (2, 2, 2), (2, 2, 2)), {"scale": 0.3}),
+    ("grouped", ((1, 4, 2, 2), (1, 2, 3, 2), (1, 2, 3, 2)), {"enable_gqa": True}),
+    ("two dimensions", ((3, 2), (4, 2), (4, 3)), {}),
+    ("broadcast", ((2, 2, 3, 2), (1, 2, 2, 2), (2, 2, 2)), {}),
+]:
+    case(
+        f"attention {label}",
+        lambda T, q, k, v, o=options: T.nn.functional.scaled_dot_product_attention(q, k, v, **o),
+        *shapes,
+    )
+case(
+    "attention bool mask",
+    lambda T, q, k, v: T.nn.functional.scaled_dot_product_attention(
+        q, k, v, T.tensor([[True, False, True], [False, False, False]])
+    ),
+    (1, 2, 2), (1, 3, 2), (1, 3, 2),
+)  # fmt: skip
+case(
+    "attention mask",
+    lambda T, q, k, v, m: T.nn.functional.scaled_dot_product_attention(q, k, v, m),
+    (1, 2, 2, 2), (1, 2, 3, 2), (1, 2, 3, 2), (2, 3),
+)  # fmt: skip
+case(
+    "attention dropout",
+    lambda T, q, k, v: (
+        T.manual_seed(0),
+        T.nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=0.4),
+    )[1],
+    *[(1, 2, 4, 2)] * 3,
+)
 case(
     "mlp",
     lambda T, x, w, v: T.nn.functional.linear(T.tanh(T.nn.functional.linear(x, w)), v).softmax(1),

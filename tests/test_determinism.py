@@ -92,6 +92,24 @@ OPS = {
     "conv2d 1x1": lambda d: F.conv2d(draw(3, 33, 29, 31, dtype=d), draw(17, 33, 1, 1, dtype=d, seed=1)),
     "max_pool2d": lambda d: F.max_pool2d(draw(5, 16, 57, 55, dtype=d), 3, 2, 1),
     "avg_pool2d": lambda d: F.avg_pool2d(draw(5, 16, 57, 55, dtype=d), 3, 2, 1),
+    "layer_norm": lambda d: F.layer_norm(
+        draw(*WIDE, dtype=d), (1031,), draw(1031, dtype=d, seed=1), draw(1031, dtype=d, seed=2)
+    ),
+    "layer_norm many rows": lambda d: F.layer_norm(draw(20_011, 17, dtype=d), (17,), draw(17, dtype=d, seed=1)),
+    "rms_norm": lambda d: F.rms_norm(draw(*WIDE, dtype=d), (1031,), draw(1031, dtype=d, seed=1)),
+    "batch_norm": lambda d: F.batch_norm(
+        draw(33, 17, 29, 31, dtype=d), None, None, draw(17, dtype=d, seed=1), draw(17, dtype=d, seed=2), True
+    ),
+    "batch_norm large planes": lambda d: F.batch_norm(draw(3, 2, 57_001, dtype=d), None, None, training=True),
+    "batch_norm columns": lambda d: F.batch_norm(draw(*WIDE, dtype=d), None, None, training=True),
+    "group_norm": lambda d: F.group_norm(draw(5, 12, 57, 55, dtype=d), 3, draw(12, dtype=d, seed=1)),
+    "attention": lambda d: F.scaled_dot_product_attention(*(draw(2, 3, 301, 40, dtype=d, seed=i) for i in range(3))),
+    "attention causal": lambda d: F.scaled_dot_product_attention(
+        *(draw(1, 2, 777, 24, dtype=d, seed=i) for i in range(3)), is_causal=True
+    ),
+    "attention one head": lambda d: F.scaled_dot_product_attention(
+        draw(1, 1, 130, 16, dtype=d), draw(1, 1, 2100, 16, dtype=d, seed=1), draw(1, 1, 2100, 16, dtype=d, seed=2)
+    ),
     "embedding": lambda d: F.embedding(ids(20_011, 103), draw(103, 33, dtype=d)),
     "index": lambda d: draw(1031, 33, dtype=d)[ids(20_011, 1031)],
     "gather": lambda d: draw(*WIDE, dtype=d).gather(0, ids((517, 1031), 517)),

@@ -34,6 +34,40 @@ FASTNN_INLINE Vec<T> fold_max(Vec<T> x) {  // a NaN may be lost
   return fold<T, Vec<T>::size / 2>(x, [](Vec<T> a, Vec<T> b) { return max(a, b); });
 }
 
+// f(index, count) for each vector of [0, n): count is the constant Int<size>, or a number for the last, partial one.
+template <class T, class N, class F>
+FASTNN_INLINE void across(N n, const F& f) {
+  constexpr int L = Vec<T>::size;
+  N j = 0;
+  for (; j + L <= n; j += L) f(j, Int<L>());
+  if (j < n) f(j, static_cast<int>(n - j));
+}
+template <class T>
+FASTNN_INLINE Vec<T> get(const T* p, int n) {
+  return Vec<T>::load(p, n);
+}
+template <class T>
+FASTNN_INLINE Vec<T> get(const T* p, Int<Vec<T>::size>) {
+  return Vec<T>::load(p);
+}
+template <class T>
+FASTNN_INLINE void put(T* p, Vec<T> v, int n) {
+  v.store(p, n);
+}
+template <class T>
+FASTNN_INLINE void put(T* p, Vec<T> v, Int<Vec<T>::size>) {
+  v.store(p);
+}
+// v, with 0 in the lanes that do not count.
+template <class T>
+FASTNN_INLINE Vec<T> live(Vec<T> v, int n) {
+  return first(v, n, Vec<T>::zero());
+}
+template <class T>
+FASTNN_INLINE Vec<T> live(Vec<T> v, Int<Vec<T>::size>) {
+  return v;
+}
+
 // p is aligned to a vector; stream_end() before anyone else reads or writes there.
 #if defined(__AVX512F__)
 FASTNN_INLINE void stream(float* p, Vec<float> v) { _mm512_stream_ps(p, (__m512)v.v); }

@@ -1,56 +1,12 @@
 // Softmax and log-softmax, forward and backward. A row goes from memory to a core's cache once: largest value,
 // exponentials and their sum, scaling. The machine's max may lose a NaN, the sum of exponentials does not: a row with a
 // NaN, with +inf, or of -inf alone is NaN throughout, as in torch.
-#include "cpu/rows.h"
-#include "cpu/vecmath.h"
+#include "cpu/softmax_row.h"
 #include "kernels.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
-
-template <class T>
-FASTNN_INLINE Vec<T> lowest() {
-  return vset<T>(-__builtin_inf());
-}
-// Beyond the end: -inf, whose exponential is 0.
-template <class T>
-FASTNN_INLINE Vec<T> tail(const T* x, int n) {
-  return first(Vec<T>::load(x, n), n, lowest<T>());
-}
-
-template <class T>
-FASTNN_INLINE Vec<T> row_max(const T* x, int64_t n) {
-  constexpr int L = Vec<T>::size;
-  Vec<T> m[4] = {lowest<T>(), lowest<T>(), lowest<T>(), lowest<T>()};
-  int64_t i = 0;
-  for (; i + 4 * L <= n; i += 4 * L) unroll<4>([&](auto k) { m[k] = max(m[k], Vec<T>::load(x + i + k * L)); });
-  for (; i + L <= n; i += L) m[0] = max(m[0], Vec<T>::load(x + i));
-  if (i < n) m[0] = max(m[0], tail(x + i, static_cast<int>(n - i)));
-  return fold_max(max(max(m[0], m[1]), max(m[2], m[3])));
-}
-
-// sum of exp(x - m) in every lane; f(i, e, count) sees each vector of exponentials.
-template <class T, class F>
-FASTNN_INLINE Vec<T> exp_sum(const T* x, int64_t n, Vec<T> m, const F& f) {
-  constexpr int L = Vec<T>::size;
-  Vec<T> s0 = Vec<T>::zero(), s1 = s0;
-  int64_t i = 0;
-  for (; i + 2 * L <= n; i += 2 * L) {
-    const Vec<T> u = vexp_nonpositive(Vec<T>::load(x + i) - m), v = vexp_nonpositive(Vec<T>::load(x + i + L) - m);
-    f(i, u, L);
-    f(i + L, v, L);
-    s0 += u;
-    s1 += v;
-  }
-  for (; i < n; i += L) {
-    const int w = static_cast<int>(n - i < L ? n - i : L);
-    const Vec<T> u = vexp_nonpositive((w == L ? Vec<T>::load(x + i) : tail(x + i, w)) - m);
-    f(i, u, w);
-    s0 += u;
-  }
-  return fold_sum(s0 + s1);
-}
 
 // y[i] = f(vector of a at i, vector of b at i), n elements.
 template <class T, class F>
@@ -133,31 +89,6 @@ void rows(const SoftmaxArgs& a) {
 
 // Columns begin .. end, at most kWidth of them: row after row, each column's largest value and sum in a small array.
 constexpr int kWidth = 512;
-
-// f(vector index j, count) over [0, width).
-template <class T, class F>
-FASTNN_INLINE void across(int width, const F& f) {
-  constexpr int L = Vec<T>::size;
-  int j = 0;
-  for (; j + L <= width; j += L) f(j, Int<L>());
-  if (j < width) f(j, width - j);
-}
-template <class T>
-FASTNN_INLINE Vec<T> get(const T* p, int n) {
-  return Vec<T>::load(p, n);
-}
-template <class T>
-FASTNN_INLINE Vec<T> get(const T* p, Int<Vec<T>::size>) {
-  return Vec<T>::load(p);
-}
-template <class T>
-FASTNN_INLINE void put(T* p, Vec<T> v, int n) {
-  v.store(p, n);
-}
-template <class T>
-FASTNN_INLINE void put(T* p, Vec<T> v, Int<Vec<T>::size>) {
-  v.store(p);
-}
 
 template <class T>
 void columns(const SoftmaxArgs& a) {

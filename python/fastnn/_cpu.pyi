@@ -141,6 +141,16 @@ def argmin(*args, **kwargs):
     See fastnn.backend.numpy_kernels.reduce.
     """
 
+def attention(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.attention.
+    """
+
+def attention_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.attention.
+    """
+
 def avg_pool2d(
     x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
     kernel: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
@@ -163,6 +173,21 @@ def avg_pool2d_backward(
 def axpy_(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def batch_norm(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.normalization.
+    """
+
+def batch_norm_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.normalization.
+    """
+
+def batch_norm_eval(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.normalization.
     """
 
 def bmm(a, b, out=None):
@@ -321,6 +346,16 @@ def gemm_setup(variant: typing.Any, gemm: typing.Any, bmm: typing.Any) -> None:
 
 def get_num_threads() -> int: ...
 def grad_norm(grads: typing.Any, p: typing.SupportsFloat | typing.SupportsIndex) -> typing.Any: ...
+def group_norm(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.normalization.
+    """
+
+def group_norm_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.normalization.
+    """
+
 def gt(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
@@ -354,6 +389,16 @@ def isinf(*args, **kwargs):
 def isnan(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def layer_norm(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.normalization.
+    """
+
+def layer_norm_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.normalization.
     """
 
 def le(*args, **kwargs):

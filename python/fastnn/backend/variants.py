@@ -1,15 +1,20 @@
 """Which variant of a kernel runs: `with kernels(gemm="tiled"):` changes every product made inside.
 
-The choice is a context variable, so threads and tasks do not see each other's. `current()` reads it, `enter` sets it
-again later: the tape keeps it for backward.
+Each choice is a context variable, so threads and tasks do not see each other's. `current()` reads one; `in_force()`
+collects what an op's backward pass shall find again, for the tape to keep.
 """
 
 from contextvars import ContextVar, Token
 
 GEMM = ("naive", "tiled", "avx2", "avx512", "blas", "auto")
-FAMILIES = {"gemm": GEMM}
+ATTENTION = ("naive", "fused", "auto")  # the matrix of scores in memory, made of ops; one kernel without it
+FAMILIES = {"gemm": GEMM, "attention": ATTENTION}
 
 gemm_variant: ContextVar[str | None] = ContextVar("fastnn.kernels.gemm", default=None)  # None is auto
+_variables: dict[str, ContextVar[str | None]] = {
+    family: gemm_variant if family == "gemm" else ContextVar(f"fastnn.kernels.{family}", default=None)
+    for family in FAMILIES
+}
 
 
 def available(family: str = "gemm") -> list[str]:
@@ -19,46 +24,54 @@ def available(family: str = "gemm") -> list[str]:
     from . import active
 
     if active().name == "numpy":
-        return ["naive", "blas", "auto"]
+        return [v for v in FAMILIES[family] if v in ("naive", "blas", "auto")]
     from .. import _cpu
 
     isas = _cpu.supported_isas()
-    return [v for v in GEMM if v not in ("avx2", "avx512") or v in isas]
+    return [v for v in FAMILIES[family] if v not in ("avx2", "avx512") or v in isas]
 
 
-def current() -> str | None:
-    """The gemm variant in force; None is auto."""
-    return gemm_variant.get()
+def current(family: str = "gemm") -> str | None:
+    """The variant in force; None is auto."""
+    return _variables[family].get()
+
+
+def in_force(*families: str) -> dict[str, str]:
+    """What is chosen for these families, to run a backward pass under: kernels(**in_force(...))."""
+    found = {}
+    for family in families:
+        variant = _variables[family].get()
+        if variant is not None:
+            found[family] = variant
+    return found
 
 
 class kernels:
-    """Context manager: kernels(gemm=...) runs every matrix product inside it with the variant named.
+    """Context manager: kernels(gemm=...) runs every matrix product inside it with the variant named, and so on for
+    each of FAMILIES; a family that is not named stays as it was.
 
     ValueError for an unknown name, RuntimeError for a variant that this backend or CPU does not have.
     """
 
-    __slots__ = ("variant", "_tokens")
+    __slots__ = ("choices", "_tokens")
 
-    def __init__(self, *, gemm: str = "auto") -> None:
-        if gemm not in GEMM:
-            raise ValueError(f"kernels: unknown gemm variant {gemm!r}; one of {', '.join(GEMM)}")
-        if gemm not in available():
-            raise RuntimeError(f"kernels: gemm variant {gemm!r} does not run here; available: {', '.join(available())}")
-        self.variant = None if gemm == "auto" else gemm
-        self._tokens: list[Token] = []
+    def __init__(self, **choices: str) -> None:
+        for family, name in choices.items():
+            if family not in FAMILIES:
+                raise TypeError(f"kernels: no family {family!r}; there is {', '.join(FAMILIES)}")
+            if name not in FAMILIES[family]:
+                raise ValueError(f"kernels: unknown {family} variant {name!r}; one of {', '.join(FAMILIES[family])}")
+            if name not in available(family):
+                raise RuntimeError(
+                    f"kernels: {family} variant {name!r} does not run here; available: {', '.join(available(family))}"
+                )
+        self.choices = {family: None if name == "auto" else name for family, name in choices.items()}
+        self._tokens: list[list[tuple[ContextVar, Token]]] = []
 
     def __enter__(self) -> "kernels":
-        self._tokens.append(gemm_variant.set(self.variant))
+        self._tokens.append([(_variables[f], _variables[f].set(name)) for f, name in self.choices.items()])
         return self
 
     def __exit__(self, *exc) -> None:
-        gemm_variant.reset(self._tokens.pop())
-
-
-def enter(variant: str | None) -> Token:
-    """Set the variant that current() gave earlier; undo with leave(). No checks: for the tape."""
-    return gemm_variant.set(variant)
-
-
-def leave(token: Token) -> None:
-    gemm_variant.reset(token)
+        for variable, token in reversed(self._tokens.pop()):
+            variable.reset(token)

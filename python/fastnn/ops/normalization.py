@@ -1,51 +1,54 @@
-"""Layer, batch, group, instance and RMS normalisation: one op, (x - mean)·rstd·weight + bias over the dimensions that
-each of them takes the mean over."""
+"""Layer, batch, group, instance and RMS normalisation: (x - mean)·rstd·weight + bias, each over its own dimensions, one
+kernel forward and one backward. The backward functions below are made of ops, for create_graph: they take the statistics
+from x again."""
 
 from .._tape import grad_mode, record
 from ..tensor import Tensor, wrap
 from .elementwise import add, div, mul, sub
-from .reduce import mean, sum_to
+from .reduce import mean, sum, sum_to
 from .shape import expand, reshape
 from .spread import vector_norm
 from .unary import clamp, operand, rsqrt
 
 
-def _normalize(t, dims, weight, bias, eps, centre=True):
-    """(result, mean, var): t over the dimensions `dims`; weight and bias of shapes that broadcast to t's."""
-    x = t._a
-    w, b = None if weight is None else weight._a, None if bias is None else bias._a
-    y, mu, var = Tensor._k.normalize_affine(x, dims, w, b, eps, centre)
-    r = wrap(y)
-    nodes = (t._fn, None if weight is None else weight._fn, None if bias is None else bias._fn)
-    if grad_mode.enabled and nodes != (None, None, None):
-        saved = (x, w, mu, var, dims, eps, centre, None if b is None else b.shape)
-        record(r, normalize_rule, nodes, saved, (t, weight) + (None,) * 6)
-    return r, mu, var
+def _wanted(needs):
+    return needs[0] is not None, needs[1] is not None, needs[2] is not None
 
 
-def normalize_rule(k, dy, saved, needs):
-    *how, bias_shape = saved
-    dx, dw = k.normalize_affine_backward(dy, *how, needs[0] is not None, needs[1] is not None)
-    return dx, dw, None if needs[2] is None else k.sum_to(dy, bias_shape)
-
-
-def normalize_affine_backward(dy, x, weight, mu, var, dims, eps, centre, want_input, want_weight):
-    """(dx, dweight), differentiable: the statistics are taken from x again.
+def _gradients(dy, x, weight, dims, eps, centre, wanted, statistics=None):
+    """(dx, dweight, dbias) of the shape of x, the latter two not yet summed. weight broadcasts to x; `statistics` are
+    mean and var where they are given, and constants.
 
     With g = dy·weight and xhat = (x - mean)·rstd: dx = rstd·(g - mean(g) - xhat·mean(g·xhat)), dweight = Σ dy·xhat."""
-    centred = sub(x, mean(x, dims, True)) if centre else x
-    rstd = rsqrt(add(mean(mul(centred, centred), dims, True), eps))
+    if statistics is None:
+        centred = sub(x, mean(x, dims, True)) if centre else x
+        rstd = rsqrt(add(mean(mul(centred, centred), dims, True), eps))
+    else:
+        centred, rstd = sub(x, statistics[0]), rsqrt(add(statistics[1], eps))
     xhat = mul(centred, rstd)
-    dx = dw = None
-    if want_input:
-        g = dy if weight is None else mul(dy, weight)
-        inner = sub(g, mul(xhat, mean(mul(g, xhat), dims, True)))
-        if centre:
-            inner = sub(inner, mean(g, dims, True))
+    dx = None
+    if wanted[0]:
+        g = inner = dy if weight is None else mul(dy, weight)
+        if statistics is None:
+            inner = sub(g, mul(xhat, mean(mul(g, xhat), dims, True)))
+            if centre:
+                inner = sub(inner, mean(g, dims, True))
         dx = mul(inner, rstd)
-    if want_weight:
-        dw = sum_to(mul(dy, xhat), weight._a.shape)
-    return dx, dw
+    return dx, mul(dy, xhat) if wanted[1] else None, dy if wanted[2] else None
+
+
+def _check_floating(t, function):
+    if t._a.dtype.kind in "iub":
+        raise NotImplementedError(f"\"{function}\" not implemented for '{t.dtype.short}'")
+
+
+def _check_dtypes(t, function, **parameters):
+    """16-bit input may come with 32-bit parameters, as in torch."""
+    for name, v in parameters.items():
+        if v is not None and v._a.dtype != t._a.dtype and t._a.dtype.itemsize != 2:
+            raise RuntimeError(
+                f"{function}: expected {name} of the input's dtype {t.dtype.short}, but got {v.dtype.short}"
+            )
 
 
 def _shape_of(normalized_shape):
@@ -73,16 +76,43 @@ def _trailing(t, normalized_shape, weight, bias, function):
             f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but "
             f"got input of size{list(x.shape)}"
         )
-    if x.dtype.kind in "iub":
-        raise NotImplementedError(f"\"{function}\" not implemented for '{t.dtype.short}'")
-    return tuple(range(x.ndim - len(shape), x.ndim))
+    _check_floating(t, function)
+    _check_dtypes(t, function, weight=weight, bias=bias)
+    return len(shape)
+
+
+def _layer_norm(t, dims, weight, bias, eps, centre):
+    x = t._a
+    w, b = None if weight is None else weight._a, None if bias is None else bias._a
+    y, mu, var = Tensor._k.layer_norm(x, dims, w, b, eps, centre)
+    r = wrap(y)
+    nodes = (t._fn, None if weight is None else weight._fn, None if bias is None else bias._fn)
+    if grad_mode.enabled and nodes != (None, None, None):
+        rule = layer_norm_rule if centre else rms_norm_rule
+        record(r, rule, nodes, (x, dims, w, mu, var, eps), (t, None, weight, None, None, None))
+    return r
+
+
+def layer_norm_rule(k, dy, saved, needs):
+    return k.layer_norm_backward(dy, *saved, _wanted(needs))
+
+
+def rms_norm_rule(k, dy, saved, needs):
+    return k.layer_norm_backward(dy, *saved, _wanted(needs))
+
+
+def layer_norm_backward(dy, x, dims, weight, mu, var, eps, wanted):
+    n = x._a.ndim
+    dx, dw, db = _gradients(dy, x, weight, tuple(range(n - dims, n)), eps, mu is not None, wanted)
+    shape = x._a.shape[n - dims :]
+    return dx, None if dw is None else sum_to(dw, shape), None if db is None else sum_to(db, shape)
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """(x - mean)/√(var + eps)·weight + bias over the last dimensions, those of normalized_shape."""
     t = operand(input, "layer_norm")
     dims = _trailing(t, normalized_shape, weight, bias, "LayerNormKernelImpl")
-    return _normalize(t, dims, weight, bias, float(eps))[0]
+    return _layer_norm(t, dims, weight, bias, float(eps), True)
 
 
 def rms_norm(input, normalized_shape, weight=None, eps=None):
@@ -93,16 +123,32 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
         from ..dtypes import finfo
 
         eps = finfo(t.dtype).eps
-    return _normalize(t, dims, weight, None, float(eps), False)[0]
+    return _layer_norm(t, dims, weight, None, float(eps), False)
 
 
-def _per_channel(v, ndim, channels, name, function):
+def _channel_parameters(t, weight, bias, function):
+    """The arrays of weight and bias, checked to be [C]."""
+    channels = t._a.shape[1]
+    for v, name in ((weight, "weight"), (bias, "bias")):
+        if v is not None and v._a.shape != (channels,):
+            raise RuntimeError(
+                f"{function}: expected {name} to be a vector of size equal to the number of channels in input, "
+                f"{channels}, but got {name} of shape {list(v._a.shape)} and input of shape {list(t._a.shape)}"
+            )
+    _check_floating(t, function)
+    _check_dtypes(t, function, weight=weight, bias=bias)
+    return None if weight is None else weight._a, None if bias is None else bias._a
+
+
+def _nodes(t, weight, bias):
+    """The three nodes, None where none needs a gradient."""
+    nodes = (t._fn, None if weight is None else weight._fn, None if bias is None else bias._fn)
+    return nodes if grad_mode.enabled and nodes != (None, None, None) else None
+
+
+def _per_channel(v, ndim):
     """[C] as [1, C, 1, ...]."""
-    if v is None:
-        return None
-    if v._a.shape != (channels,):
-        raise RuntimeError(f"{function}: {name} should contain {channels} elements not {v._a.size}")
-    return reshape(v, (1, channels) + (1,) * (ndim - 2))
+    return None if v is None else reshape(v, (1, -1) + (1,) * (ndim - 2))
 
 
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
@@ -115,28 +161,43 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     if x.ndim < 2:
         raise RuntimeError(f"batch_norm: expected an input of 2 or more dimensions, got {x.ndim}")
     channels = x.shape[1]
-    w = _per_channel(weight, x.ndim, channels, "weight", "batch_norm")
-    b = _per_channel(bias, x.ndim, channels, "bias", "batch_norm")
+    w, b = _channel_parameters(t, weight, bias, "batch_norm")
     for v, name in ((running_mean, "running_mean"), (running_var, "running_var")):
         if v is not None and v._a.size != channels:
             raise RuntimeError(f"{name} should contain {channels} elements not {v._a.size}")
         if v is None and not training:
             raise RuntimeError(f"Expected {name} to be defined when training=False")
-    if not training:
-        scale = rsqrt(add(wrap(running_var._a), float(eps)))
-        scale = _per_channel(scale, x.ndim, channels, "running_var", "batch_norm")
-        centred = sub(t, _per_channel(wrap(running_mean._a), x.ndim, channels, "running_mean", "batch_norm"))
-        r = mul(centred, scale if w is None else mul(scale, w))
-        return r if b is None else add(r, b)
+    eps = float(eps)
     n = x.size // max(channels, 1)
-    if n == 1:
+    if training and n == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {t.shape}")
-    r, mu, var = _normalize(t, (0, *range(2, x.ndim)), w, b, float(eps))
-    if running_mean is not None:
+    if training:
+        y, mu, var = Tensor._k.batch_norm(x, w, b, eps)
+    else:
+        mu, var = running_mean._a, running_var._a
+        y = Tensor._k.batch_norm_eval(x, mu, var, w, b, eps)
+    r = wrap(y)
+    nodes = _nodes(t, weight, bias)
+    if nodes:
+        kept = (None, None) if training else (running_mean, running_var)
+        record(r, batch_norm_rule, nodes, (x, w, mu, var, eps, training), (t, weight, *kept, None, None))
+    if training and running_mean is not None:
         _move(running_mean, mu, momentum)
-    if running_var is not None:
+    if training and running_var is not None:
         _move(running_var, Tensor._k.mul(var, n / max(n - 1, 1)), momentum)
     return r
+
+
+def batch_norm_rule(k, dy, saved, needs):
+    return k.batch_norm_backward(dy, *saved, _wanted(needs))
+
+
+def batch_norm_backward(dy, x, weight, mu, var, eps, training, wanted):
+    ndim = x._a.ndim
+    dims = (0, *range(2, ndim))
+    statistics = None if training else (_per_channel(mu, ndim), _per_channel(var, ndim))
+    dx, dw, db = _gradients(dy, x, _per_channel(weight, ndim), dims, eps, True, wanted, statistics)
+    return dx, None if dw is None else sum(dw, dims), None if db is None else sum(db, dims)
 
 
 def _move(running, batch, momentum):
@@ -153,28 +214,44 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     x = t._a
     if x.ndim < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {x.ndim}")
-    n, channels = x.shape[:2]
     if num_groups <= 0:
         raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
-    if channels % num_groups:
+    if x.shape[1] % num_groups:
         raise RuntimeError(
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(x.shape)} and num_groups={num_groups}"
         )
-    each = channels // num_groups
-    rest = 1
-    for s in x.shape[2:]:
-        rest *= s
-    affine = []
-    for v, name in ((weight, "weight"), (bias, "bias")):
-        if v is not None and v._a.shape != (channels,):
-            raise RuntimeError(
-                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
-                f"shape {list(v._a.shape)} and input of shape {list(x.shape)}"
-            )
-        affine.append(None if v is None else reshape(v, (1, num_groups, each, 1)))
-    r, _, _ = _normalize(reshape(t, (n, num_groups, each, rest)), (2, 3), *affine, float(eps))
-    return reshape(r, x.shape)
+    return _group_norm(t, num_groups, weight, bias, float(eps), "group_norm")[0]
+
+
+def _group_norm(t, groups, weight, bias, eps, function):
+    """(result, mean, var), the statistics [N, groups]."""
+    x = t._a
+    w, b = _channel_parameters(t, weight, bias, function)
+    if x.size == x.shape[0] * groups:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(x.shape)}")
+    y, mu, var = Tensor._k.group_norm(x, groups, w, b, eps)
+    r = wrap(y)
+    nodes = _nodes(t, weight, bias)
+    if nodes:
+        record(r, group_norm_rule, nodes, (x, groups, w, mu, var, eps), (t, None, weight, None, None, None))
+    return r, mu, var
+
+
+def group_norm_rule(k, dy, saved, needs):
+    return k.group_norm_backward(dy, *saved, _wanted(needs))
+
+
+def group_norm_backward(dy, x, groups, weight, mu, var, eps, wanted):
+    n, channels = x._a.shape[:2]
+    grouped = (n, groups, channels // groups, x._a.size // max(n * channels, 1))
+    w = None if weight is None else reshape(weight, (1, groups, channels // groups, 1))
+    dx, dw, db = _gradients(reshape(dy, grouped), reshape(x, grouped), w, (2, 3), eps, True, wanted)
+    return (
+        None if dx is None else reshape(dx, x._a.shape),
+        None if dw is None else reshape(sum(dw, (0, 3)), (channels,)),
+        None if db is None else reshape(sum(db, (0, 3)), (channels,)),
+    )
 
 
 def instance_norm(
@@ -185,16 +262,17 @@ def instance_norm(
     x = t._a
     if not use_input_stats:
         return batch_norm(t, running_mean, running_var, weight, bias, False, momentum, eps)
-    if x.ndim < 3:
+    if x.ndim < 2:
         raise RuntimeError(f"instance_norm: expected an input of 3 or more dimensions, got {x.ndim}")
     n = x.size // max(x.shape[0] * x.shape[1], 1)
     if n == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {t.shape}")
-    w = _per_channel(weight, x.ndim, x.shape[1], "weight", "instance_norm")
-    b = _per_channel(bias, x.ndim, x.shape[1], "bias", "instance_norm")
-    r, mu, var = _normalize(t, tuple(range(2, x.ndim)), w, b, float(eps))
+    if x.size == 0:
+        return mul(t, 1.0)
+    r, mu, var = _group_norm(t, x.shape[1], weight, bias, float(eps), "instance_norm")
     if running_mean is not None:
         _move(running_mean, Tensor._k.mean(mu, (0,), False), momentum)
+    if running_var is not None:
         _move(running_var, Tensor._k.mul(Tensor._k.mean(var, (0,), False), n / (n - 1)), momentum)
     return r
 

@@ -1,9 +1,11 @@
 """The compiled kernels: each name of numpy_kernels, replaced by the native one where there is one."""
 
 from ..numpy_kernels import *  # noqa: F403
+from .attention import *  # noqa: F403
 from .conv2d import *  # noqa: F403
 from .elementwise import *  # noqa: F403
 from .gemm import *  # noqa: F403
+from .normalization import *  # noqa: F403
 from .optim import *  # noqa: F403
 from .pool2d import *  # noqa: F403
 from .reduce import *  # noqa: F403

@@ -1,6 +1,7 @@
 """Every kernel in NumPy, under the name and signature that all backends share."""
 
 from .array import *  # noqa: F403
+from .attention import *  # noqa: F403
 from .conv2d import *  # noqa: F403
 from .ctc_loss import *  # noqa: F403
 from .elementwise import *  # noqa: F403
@@ -8,6 +9,7 @@ from .fold import *  # noqa: F403
 from .gemm import *  # noqa: F403
 from .interpolate import *  # noqa: F403
 from .layers import *  # noqa: F403
+from .normalization import *  # noqa: F403
 from .optim import *  # noqa: F403
 from .optim_more import *  # noqa: F403
 from .pad import *  # noqa: F403

@@ -1,47 +1,8 @@
-"""NumPy twins of what layers need besides products, windows and softmax: normalisation, embedding, class weights."""
+"""NumPy twins of what layers need besides products, windows and softmax: embedding, class weights."""
 
 import numpy as np
 
 from .array import bincount_add
-from .reduce import mean, sum_to
-
-
-def normalize_affine(x, dims, weight, bias, eps, centre):
-    """((x - mean)·rstd·weight + bias, mean, var) over `dims`, whose statistics keep their dimensions; rstd is
-    1/√(var + eps); without centre the mean is taken as 0. Two passes: the variance is the mean of squares of what is
-    already centred."""
-    mu = mean(x, dims, True) if centre else None
-    y = x - mu if centre else x
-    var = mean(np.square(y), dims, True)
-    y = y * _rstd(var, eps)
-    if weight is not None:
-        y *= weight
-    if bias is not None:
-        y += bias
-    return y, mu, var
-
-
-def _rstd(var, eps):
-    return np.reciprocal(np.sqrt(var + var.dtype.type(eps)))
-
-
-def normalize_affine_backward(dy, x, weight, mu, var, dims, eps, centre, want_input, want_weight):
-    """(dx, dweight), None for what is not wanted. With g = dy·weight and xhat = (x - mean)·rstd:
-    dx = rstd·(g - mean(g) - xhat·mean(g·xhat)), dweight = Σ dy·xhat."""
-    rstd = _rstd(var, eps)
-    xhat = (x - mu) * rstd if centre else x * rstd
-    dx = dw = None
-    if want_weight:
-        dw = sum_to(dy * xhat, weight.shape)
-    if want_input:
-        dx = dy.copy() if weight is None else dy * weight
-        g_mean = mean(dx, dims, True) if centre else None
-        xhat *= mean(dx * xhat, dims, True)
-        dx -= xhat
-        if centre:
-            dx -= g_mean
-        dx *= rstd
-    return dx, dw
 
 
 def target_weights(logits, target, weight, ignore_index, label_smoothing):
@@ -108,6 +69,5 @@ def embedding_backward(dy, index, shape, padding_idx, scale_grad_by_freq):
 
 
 __all__ = [
-    "embedding_backward", "embedding_factors", "normalize_affine", "normalize_affine_backward", "pick_rows",
-    "pick_rows_backward", "target_factors", "target_weights",
+    "embedding_backward", "embedding_factors", "pick_rows", "pick_rows_backward", "target_factors", "target_weights",
 ]  # fmt: skip

@@ -1,7 +1,8 @@
-"""Batch normalisation: y = (x − mean) / √(var + eps) · weight + bias, over the batch and all places, by channel.
+"""Batch and instance normalisation: y = (x − mean) / √(var + eps) · weight + bias by channel, over the batch and all
+places, or over the places of each sample.
 
 In training mean and (biased) variance are the batch's, and running averages of mean and unbiased variance are kept;
-in evaluation the running ones are used.
+in evaluation the running ones are used. Instance normalisation keeps none unless asked to.
 """
 
 import fastnn
@@ -11,7 +12,9 @@ from fastnn.nn.modules.module import Module
 from fastnn.nn.parameter import Parameter
 
 
-class _BatchNorm(Module):
+class _Norm(Module):
+    """What batch and instance normalisation hold: affine parameters and running averages."""
+
     __constants__ = ["track_running_stats", "momentum", "eps", "num_features", "affine"]
     _version = 2
     _dimensions: tuple[int, ...]
@@ -63,10 +66,21 @@ class _BatchNorm(Module):
         self.reset_running_stats()
         self._reset_affine()
 
-    def forward(self, input):
+    def _check_dimensions(self, input):
         if input.dim() not in self._dimensions:
             wanted = " or ".join(f"{d}D" for d in self._dimensions)
             raise ValueError(f"expected {wanted} input (got {input.dim()}D input)")
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class _BatchNorm(_Norm):
+    def forward(self, input):
+        self._check_dimensions(input)
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
@@ -85,12 +99,6 @@ class _BatchNorm(Module):
             self.eps,
         )
 
-    def extra_repr(self) -> str:
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
-        )
-
 
 class BatchNorm1d(_BatchNorm):
     """Shape: [N, C] or [N, C, L] → the same."""
@@ -102,3 +110,64 @@ class BatchNorm2d(_BatchNorm):
     """Shape: [N, C, H, W] → the same."""
 
     _dimensions = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    """Shape: [N, C, D, H, W] → the same."""
+
+    _dimensions = (5,)
+
+
+class _InstanceNorm(_Norm):
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device=None,
+        dtype=None,
+        *,
+        bias: bool = True,
+    ):
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    def forward(self, input):
+        self._check_dimensions(input)
+        single = input.dim() == self._dimensions[0]  # one sample, without its batch dimension
+        channels = input.shape[0 if single else 1]
+        if channels != self.num_features and self.affine:
+            raise ValueError(
+                f"expected input's size at dim={0 if single else 1} to match num_features ({self.num_features}), but "
+                f"got: {channels}."
+            )
+        y = F.instance_norm(
+            input.unsqueeze(0) if single else input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+        return y.squeeze(0) if single else y
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Shape: [N, C, L] or [C, L] → the same."""
+
+    _dimensions = (2, 3)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Shape: [N, C, H, W] or [C, H, W] → the same."""
+
+    _dimensions = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Shape: [N, C, D, H, W] or [C, D, H, W] → the same."""
+
+    _dimensions = (4, 5)
