@@ -233,3 +233,23 @@ def sparse_(tensor, sparsity: float, std: float = 0.01, generator=None):
         for col in range(cols):
             tensor[fastnn.randperm(rows)[:zeros], col] = 0
     return tensor
+
+
+def _old_name(function):
+    name = function.__name__
+
+    def deprecated(*args, **kwargs):
+        warnings.warn(
+            f"`nn.init.{name[:-1]}` is now deprecated in favor of `nn.init.{name}`.", FutureWarning, stacklevel=2
+        )
+        return function(*args, **kwargs)
+
+    deprecated.__name__ = deprecated.__qualname__ = name[:-1]
+    deprecated.__doc__ = f"The old name of {name}."
+    return deprecated
+
+
+uniform, normal, constant, eye, dirac = map(_old_name, (uniform_, normal_, constant_, eye_, dirac_))
+xavier_uniform, xavier_normal = _old_name(xavier_uniform_), _old_name(xavier_normal_)
+kaiming_uniform, kaiming_normal = _old_name(kaiming_uniform_), _old_name(kaiming_normal_)
+orthogonal, sparse = _old_name(orthogonal_), _old_name(sparse_)

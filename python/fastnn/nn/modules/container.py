@@ -1,6 +1,7 @@
 """Containers: modules and parameters in order or by name."""
 
 import operator
+from collections import OrderedDict
 from itertools import chain
 
 from fastnn.nn.modules.module import Module
@@ -295,12 +296,13 @@ def _as_parameter(value):
     return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
 
 
-def _entry_repr(key, value) -> str:
+def _entry_repr(key, value, kind: str, other: str) -> str:
+    """kind: how a tensor's type is called; other: how any other value's is."""
     if isinstance(value, Tensor):
-        kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
         size = "x".join(map(str, value.shape))
-        return f"  ({key}): {kind} containing: [{value.dtype} of size {size}]"
-    return f"  ({key}): Object of type: {type(value).__name__}"
+        name = "Parameter" if isinstance(value, Parameter) else "Tensor"
+        return f"  ({key}): {name} containing: [{kind} of size {size}]"
+    return f"  ({key}): Object of type: {other}"
 
 
 class ParameterList(Module):
@@ -346,8 +348,8 @@ class ParameterList(Module):
             self.append(value)
         return self
 
-    def __repr__(self) -> str:
-        return "\n".join([self._get_name() + "(", *(_entry_repr(i, v) for i, v in enumerate(self))]) + "\n)"
+    def extra_repr(self) -> str:
+        return "\n".join(_entry_repr(i, v, str(getattr(v, "dtype", "")), type(v).__name__) for i, v in enumerate(self))
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError("ParameterList should not be called.")
@@ -372,9 +374,7 @@ class ParameterDict(Module):
         return key
 
     def __getitem__(self, key: str):
-        if key not in self._keys:
-            raise KeyError(key)
-        return getattr(self, self._name(key))
+        return getattr(self, self._name(key))  # AttributeError where there is none, as torch
 
     def __setitem__(self, key: str, value) -> None:
         name = self._name(key)
@@ -408,7 +408,7 @@ class ParameterDict(Module):
 
     def copy(self):
         """A new ParameterDict over the same values."""
-        return ParameterDict(dict(self.items()))
+        return ParameterDict(OrderedDict(self.items()))
 
     def setdefault(self, key: str, default=None):
         """The value under `key`, which becomes `default` where there is none."""
@@ -427,6 +427,15 @@ class ParameterDict(Module):
         del self[key]
         return value
 
+    def popitem(self):
+        """Take the last (name, value) pair out and return it."""
+        key = next(reversed(self._keys))
+        return key, self.pop(key)
+
+    def fromkeys(self, keys, default=None):
+        """A new ParameterDict with these keys, each for `default`."""
+        return ParameterDict((key, default) for key in keys)
+
     def get(self, key: str, default=None):
         """The value under `key`, or `default`."""
         return self[key] if key in self else default
@@ -444,12 +453,17 @@ class ParameterDict(Module):
         return (self[key] for key in self._keys)
 
     def update(self, parameters) -> None:
-        """Add or replace values from a mapping or from (name, value) pairs."""
-        for key, value in _pairs(parameters, "ParameterDict"):
+        """Add or replace values from (name, value) pairs or from a mapping; a plain dict's in the order of the names."""
+        pairs = _pairs(parameters, "ParameterDict")
+        if isinstance(parameters, dict) and not isinstance(parameters, OrderedDict):
+            pairs.sort(key=operator.itemgetter(0))
+        for key, value in pairs:
             self[key] = value
 
-    def __repr__(self) -> str:
-        return "\n".join([self._get_name() + "(", *(_entry_repr(k, v) for k, v in self.items())]) + "\n)"
+    def extra_repr(self) -> str:
+        return "\n".join(
+            _entry_repr(k, v, v.type() if isinstance(v, Tensor) else "", type(v).__name__) for k, v in self.items()
+        )
 
     def __call__(self, input):
         raise RuntimeError("ParameterDict should not be called.")

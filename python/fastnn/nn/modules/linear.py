@@ -5,8 +5,9 @@ import math
 import fastnn
 from fastnn.nn import functional as F
 from fastnn.nn import init
+from fastnn.nn.modules.lazy import LazyModuleMixin
 from fastnn.nn.modules.module import Module
-from fastnn.nn.parameter import Parameter
+from fastnn.nn.parameter import Parameter, UninitializedParameter
 
 
 class Identity(Module):
@@ -54,6 +55,41 @@ class Linear(Module):
 
 class NonDynamicallyQuantizableLinear(Linear):
     """Linear, under the name that MultiheadAttention's output projection has in checkpoints."""
+
+
+class LazyLinear(LazyModuleMixin, Linear):
+    """Linear whose in_features are the last size of the first input."""
+
+    cls_to_become = Linear
+
+    def __init__(self, out_features: int, bias: bool = True, device=None, dtype=None):
+        super().__init__(0, 0, False)  # no draws: weight and bias come with the first input
+        self.weight = UninitializedParameter(device=device, dtype=dtype)
+        self.out_features = out_features
+        if bias:
+            self.bias = UninitializedParameter(device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew, once they have a shape."""
+        if not self.has_uninitialized_params() and self.in_features != 0:
+            super().reset_parameters()
+
+    def initialize_parameters(self, input) -> None:
+        """Give weight and bias their shapes, and draw them."""
+        if self.has_uninitialized_params():
+            with fastnn.no_grad():
+                self.in_features = input.shape[-1]
+                self.weight.materialize((self.out_features, self.in_features))
+                if self.bias is not None:
+                    self.bias.materialize((self.out_features,))
+                self.reset_parameters()
+        if self.in_features == 0:
+            if input.shape[-1] != self.weight.shape[-1]:
+                raise AssertionError(
+                    f"The in_features inferred from input: {input.shape[-1]} is not equal to in_features from "
+                    f"self.weight: {self.weight.shape[-1]}"
+                )
+            self.in_features = input.shape[-1]
 
 
 class Bilinear(Module):

@@ -7,7 +7,7 @@ import fastnn
 from fastnn.nn.modules import _explain, _state
 from fastnn.nn.modules._registry import Registry
 from fastnn.nn.modules.hooks import BackwardTap, HookTable, RemovableHandle
-from fastnn.nn.parameter import Buffer, Parameter
+from fastnn.nn.parameter import Buffer, Parameter, is_lazy
 from fastnn.tensor import Tensor
 
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
@@ -484,6 +484,9 @@ class Module(_state.StateDictMixin):
         for parameter in self._parameters.values():
             if parameter is None:
                 continue
+            if is_lazy(parameter):
+                parameter._convert(fn)
+                continue
             with fastnn.no_grad():
                 gradient = parameter.grad
                 parameter.data = fn(parameter.data)
@@ -491,7 +494,9 @@ class Module(_state.StateDictMixin):
                     moved = fn(gradient)
                     parameter.grad = moved.requires_grad_(gradient.requires_grad)
         for name, buffer in self._buffers.items():
-            if buffer is not None:
+            if is_lazy(buffer):
+                buffer._convert(fn)
+            elif buffer is not None:
                 self._buffers[name] = fn(buffer)
         return self
 
@@ -564,6 +569,19 @@ class Module(_state.StateDictMixin):
     def to_empty(self, *, device=None, recurse: bool = True):
         """Every parameter and buffer replaced by uninitialised memory on `device`; returns self."""
         return self._apply(lambda t: fastnn.empty_like(t), recurse=recurse)
+
+    def xpu(self, device=None):
+        """Everything to an XPU device; raises: there is none."""
+        return self.to(f"xpu:{device}" if isinstance(device, int) else device or "xpu")
+
+    def compile(self, *args, **kwargs) -> None:
+        """Accepted for torch's sake: there is nothing to compile, the module runs as it is."""
+
+    def _replicate_for_data_parallel(self):
+        """A copy that shares parameters and buffers, but keeps its own books."""
+        replica = self.__new__(type(self))
+        replica.__setstate__(self.__getstate__())
+        return replica
 
     def share_memory(self):
         """Accepted for torch's sake: forked workers see the same pages anyway; returns self."""

@@ -42,16 +42,30 @@ def clip_grad_norm_(parameters, max_norm: float, norm_type: float = 2.0, error_i
             warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=2)
     gradients = _gradients(parameters)
     total = get_total_norm(gradients, norm_type, error_if_nonfinite)
+    _scale(gradients, max_norm, total)
+    return total
+
+
+def _scale(gradients, max_norm, total):
     if gradients:
         # One rounding to the gradients' precision at each step, as torch: quotient, then clamp to 1, then product.
         factor = float((max_norm / (total + 1e-6)).clamp(max=1.0))
         if factor != 1.0:
             backend.active().scale_([g._a for g in gradients], factor)
-    return total
+
+
+def clip_grads_with_norm_(parameters, max_norm: float, total_norm, foreach=None) -> None:
+    """Scale all gradients by max_norm / (total_norm + 1e-6) where total_norm, known already, exceeds max_norm."""
+    _scale(_gradients(parameters), float(max_norm), total_norm)
 
 
 def clip_grad_norm(parameters, max_norm: float, norm_type: float = 2.0, error_if_nonfinite=False, foreach=None):
     """The old name of clip_grad_norm_."""
+    warnings.warn(
+        "torch.nn.utils.clip_grad_norm is now deprecated in favor of torch.nn.utils.clip_grad_norm_.",
+        FutureWarning,
+        stacklevel=2,
+    )
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 
 
