@@ -259,6 +259,26 @@ def lazy_linear(T):
 
 
 @fact
+def lazy_layers(T):
+    nn, answers = T.nn, []
+    for layer, shape in (
+        (nn.LazyConv1d(4, 2), (1, 3, 5)),
+        (nn.LazyConv2d(4, 3, 1, 1, 1, 2, False), (2, 4, 5, 5)),
+        (nn.LazyConv2d(6, kernel_size=3, padding=1, groups=2), (4, 5, 5)),
+        (nn.LazyBatchNorm1d(), (3, 4)),
+        (nn.LazyBatchNorm2d(eps=1e-3, momentum=0.2), (3, 4, 2, 2)),
+        (nn.LazyBatchNorm2d(affine=False), (3, 4, 2, 2)),
+        (nn.LazyBatchNorm3d(track_running_stats=False), (3, 4, 2, 2, 2)),
+        (nn.LazyInstanceNorm2d(affine=True), (3, 4, 2, 2)),
+    ):
+        before = repr(layer)
+        y = layer(inputs(T, *shape))
+        answers.append((before, repr(layer), y, layer.state_dict(), type(layer).__name__))
+    error = kind(nn.LazyConv2d(3, 3), T.ones(2, 2)), kind(nn.LazyConv2d(3, 3, groups=3), T.ones(1, 2, 4, 4))
+    return answers, error, [k for k in nn.LazyBatchNorm1d().state_dict()]
+
+
+@fact
 def data_parallel(T):
     net = T.nn.DataParallel(T.nn.Linear(3, 2), device_ids=None)
     y = net(inputs(T, 2, 3))

@@ -1,6 +1,16 @@
 """All layers, losses and containers."""
 
 # ruff: noqa: F401  every class imported here is one of nn's
+from fastnn.nn.modules._lazy_layers import (
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
+    LazyConv1d,
+    LazyConv2d,
+    LazyInstanceNorm1d,
+    LazyInstanceNorm2d,
+    LazyInstanceNorm3d,
+)
 from fastnn.nn.modules.activation import (
     CELU,
     ELU,
