@@ -279,6 +279,19 @@ def lazy_layers(T):
 
 
 @fact
+def adaptive_log_softmax(T):
+    layer = T.nn.AdaptiveLogSoftmaxWithLoss(8, 10, [3, 6], div_value=2.0, head_bias=True)
+    x, y = inputs(T, 6, 8), T.tensor([0, 9, 4, 2, 5, 7])
+    output, loss = layer(x, y)
+    loss.backward()
+    errors = [kind(layer, x, y[:2]), kind(layer, x, y + 5), kind(T.nn.AdaptiveLogSoftmaxWithLoss, 8, 10, [6, 3])]
+    return (
+        [repr(layer), list(layer.state_dict()), output, loss, [p.grad for p in layer.parameters()], errors],
+        [layer.log_prob(x), layer.predict(x), layer(x[0], y[0])],
+    )
+
+
+@fact
 def data_parallel(T):
     net = T.nn.DataParallel(T.nn.Linear(3, 2), device_ids=None)
     y = net(inputs(T, 2, 3))

@@ -6,7 +6,7 @@ from .._tape import grad_mode, record
 from ..tensor import Tensor, wrap
 from . import _autocast
 from .activation import logsigmoid
-from .elementwise import add, div, eq, gt, le, mul, ne, sub, where
+from .elementwise import add, div, eq, le, mul, ne, sub, where
 from .reduce import mean, sum
 from .shape import broadcast_tensors
 from .spread import vector_norm
@@ -270,8 +270,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     if log_target:
         loss = mul(exp(y), sub(y, x))
     else:
-        positive = gt(y, 0.0)  # 0·ln 0 is 0
-        loss = sub(where(positive, mul(y, log(where(positive, y, 1.0))), mul(y, 0.0)), mul(y, x))
+        some = ne(y, 0.0)  # 0·ln 0 is 0
+        loss = sub(where(some, mul(y, log(where(some, y, 1.0))), mul(y, 0.0)), mul(y, x))
     loss = reduced(loss, reduction)
     return div(loss, float(x._a.shape[0])) if batch and x._a.ndim else loss
 
@@ -311,6 +311,8 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """x1·x2 / (max(|x1|, eps)·max(|x2|, eps)) along `dim`."""
+    if x1._a.shape != x2._a.shape:  # before the norms: `dim` may be one that is stretched
+        x1, x2 = broadcast_tensors(x1, x2)
     a = div(x1, clamp(vector_norm(x1, 2, dim, True), min=eps))
     b = div(x2, clamp(vector_norm(x2, 2, dim, True), min=eps))
     return sum(mul(a, b), dim)

@@ -16,7 +16,10 @@ def _rows(input, target, function, labels):
     """(input as [N, C], target's array as [N] or, with several labels, [N, C], whether there was one row alone)."""
     x, y = _floating_input(operand(input, function), function), operand(target, function)
     a, t = x._a, y._a
-    if a.ndim not in (1, 2) or a.shape[-1] == 0:
+    if a.ndim == 0:
+        x = reshape(x, (1,))
+        a = x._a
+    if a.ndim > 2 or a.shape[-1] == 0:
         raise RuntimeError(
             f"{function}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(a.shape)}"
         )

@@ -150,7 +150,11 @@ def _fractional(input, kernel_size, output_size, output_ratio, return_indices, s
             raise RuntimeError(f"{function}: pool size {k} and output {o} are too large for the input's size {s}")
     if samples is None:
         samples = rand(*shape[:2], n, dtype=x.dtype)
-    u = samples._a.reshape(*shape[:2], n) if samples._a.ndim == 2 else samples._a
+    if samples._a.ndim != 3 or any(a < b for a, b in zip(samples._a.shape, (*shape[:2], n), strict=True)):
+        raise RuntimeError(
+            f"{function}: expected _random_samples of shape {[*shape[:2], n]}, but got {list(samples._a.shape)}"
+        )
+    u = samples._a[: shape[0], : shape[1]]
     # torch's samples run from the last dimension to the first in 2-D, from the first in 3-D.
     order = range(n) if n == 3 else range(n - 1, -1, -1)
     starts = [_starts(u[..., o], s, m, k) for o, s, m, k in zip(order, sizes, out, kernel, strict=True)]
@@ -161,7 +165,7 @@ def _fractional(input, kernel_size, output_size, output_ratio, return_indices, s
         view[i], view[n + i] = out[i], kernel[i]
         place = place * sizes[i] + at.reshape(*shape[:2], *view)
     place = place.reshape(*shape[:2], math.prod(out), math.prod(kernel))
-    flat = x._a.reshape(*shape[:2], -1)
+    flat = x._a.reshape(*shape[:2], math.prod(sizes))
     rows = xp.arange(shape[0]).reshape(-1, 1, 1, 1), xp.arange(shape[1]).reshape(-1, 1, 1)
     best = Tensor._k.argmax(flat[(*rows, place)], 3, True)
     index = wrap(Tensor._k.gather(place, 3, best)[..., 0])

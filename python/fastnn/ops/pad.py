@@ -121,6 +121,9 @@ def pad(input, pad, mode="constant", value=None):
         raise RuntimeError(f"pad: the output would have the sizes {list(shape)}, of which none may be zero")
     if x.dtype.kind == "b":
         raise NotImplementedError(f"\"{mode}_pad\" not implemented for 'Bool'")
+    if mode == "circular" and builtins.min(pad) < 0:  # torch wraps around what is left
+        t = constant_pad(t, tuple((builtins.min(b, 0), builtins.min(a, 0)) for b, a in pads))
+        x, pads = t._a, [(builtins.max(b, 0), builtins.max(a, 0)) for b, a in pads]
     for d in range(x.ndim - n, x.ndim):
         before, after = pads[d]
         if before or after:

@@ -41,6 +41,7 @@ from fastnn.nn.modules.activation import (
     Tanhshrink,
     Threshold,
 )
+from fastnn.nn.modules.adaptive import AdaptiveLogSoftmaxWithLoss
 from fastnn.nn.modules.batchnorm import (
     BatchNorm1d,
     BatchNorm2d,
