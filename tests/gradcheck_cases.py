@@ -437,6 +437,17 @@ case(
 case("cross_entropy images", lambda T, x: T.nn.functional.cross_entropy(x, T.tensor([[[2, 0], [1, 1]]])), (1, 3, 2, 2))
 case("cross_entropy probabilities", lambda T, x, p: T.nn.functional.cross_entropy(x, p.softmax(1)), (2, 3), (2, 3))
 case("embedding", lambda T, w: T.nn.functional.embedding(T.tensor([[0, 2], [2, 1]]), w) ** 2, (3, 2))
+for mode in ("sum", "mean", "max"):
+    case(
+        f"embedding_bag {mode}",
+        lambda T, w, m=mode: T.nn.functional.embedding_bag(T.tensor([[0, 2], [2, 1]]), w, mode=m, padding_idx=1) ** 2,
+        (3, 2),
+    )
+case(
+    "embedding_bag weights",
+    lambda T, w, p: T.nn.functional.embedding_bag(T.tensor([0, 2, 2]), w, T.tensor([0, 1]), mode="sum", per_sample_weights=p),
+    (3, 2), (3,),
+)  # fmt: skip
 case("layer_norm", lambda T, x, w, b: T.nn.functional.layer_norm(x, (3,), w, b), (2, 3), (3,), (3,))
 case("layer_norm 2 dimensions", lambda T, x, w: T.nn.functional.layer_norm(x, (2, 3), w), (4, 2, 3), (2, 3))
 case("layer_norm bias alone", lambda T, x, b: T.nn.functional.layer_norm(x, (3,), None, b), (2, 3), (3,))

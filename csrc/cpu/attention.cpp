@@ -43,7 +43,7 @@ Local<T> local_of(const AttentionArgs& a, const Plan<T>& p, Scratch& s) {
   l.q = s.take<T>(rows * p.ldq);
   l.strip = s.take<T>(GemmTile<T>::kMr * score_row<T>(min_i(p.key_block, a.S)));
   l.out = s.take<T>(rows * padded<T>(a.Ev));
-  l.largest = s.take<T>(rows);
+  l.largest = s.take<T>(rows);  // of the padding rows too
   l.sum = s.take<T>(rows);
   l.packed = p.own ? s.take<T>(p.head) : nullptr;
   return l;
@@ -57,16 +57,45 @@ void pack(const AttentionArgs& a, const Plan<T>& p, int64_t b, int64_t h, int64_
     pack_rows(at<T>(a.v, b, h, j), a.v.row, end - j, a.Ev, T(1), packed + padded<T>(a.S) * a.E + j * p.ldv, p.ldv);
 }
 
-// exp(x - shift) in place, its sum in every lane.
+// What a strip's softmax leaves for each of its rows.
 template <class T>
-FASTNN_INLINE Vec<T> exponentials(T* x, int64_t n, Vec<T> shift) {
-  return exp_sum(x, n, shift, [&](int64_t i, Vec<T> e, int w) __attribute__((always_inline)) {
-    if (w == Vec<T>::size) {
-      e.store(x + i);
-    } else {
-      e.store(x + i, w);
-    }
+struct StripRows {
+  Vec<T> shrink[GemmTile<T>::kMr];  // what the row's earlier sum and result are multiplied by
+  bool grown;                       // some shrink is not 1
+};
+// exp(x - largest) in place, for the rows of a strip side by side: their chains of instructions overlap. n: columns, a
+// multiple of the vector; hidden ones hold -inf. largest and sum (of each row, so far) are brought up to date.
+template <class T>
+FASTNN_INLINE StripRows<T> softmax_strip(T* x, int64_t ld, int64_t n, T* largest, T* sum) {
+  constexpr int R = GemmTile<T>::kMr, W = Vec<T>::size;
+  Vec<T> shift[R], total[R];
+  unroll<R>([&](auto r) __attribute__((always_inline)) { shift[r] = lowest<T>(); });
+  for (int64_t j = 0; j < n; j += W)
+    unroll<R>([&](auto r) __attribute__((always_inline)) { shift[r] = max(shift[r], Vec<T>::load(x + r * ld + j)); });
+  StripRows<T> out;
+  out.grown = false;
+  unroll<R>([&](auto r) __attribute__((always_inline)) {
+    const T before = largest[r], found = fold_max(shift[r])[0], now = found > before ? found : before;
+    shift[r] = Vec<T>(now == -__builtin_inf() ? T(0) : now);  // nothing but hidden keys so far: exp(-inf) = 0
+    out.shrink[r] = Vec<T>(before) - shift[r];
+    out.grown |= now != before;
+    largest[r] = now;
+    total[r] = Vec<T>::zero();
   });
+  for (int64_t j = 0; j < n; j += W)
+    unroll<R>([&](auto r) __attribute__((always_inline)) {
+      const Vec<T> e = vexp_nonpositive(Vec<T>::load(x + r * ld + j) - shift[r]);
+      e.store(x + r * ld + j);
+      total[r] += e;
+    });
+  unroll<R>([&](auto r) __attribute__((always_inline)) {
+    if (out.grown) {
+      out.shrink[r] = vexp_nonpositive(out.shrink[r]);
+      sum[r] *= out.shrink[r][0];
+    }
+    sum[r] += fold_sum(total[r])[0];
+  });
+  return out;
 }
 
 template <class T>
@@ -77,8 +106,9 @@ void query_block(const AttentionArgs& a, const Plan<T>& p, int64_t b, int64_t h,
   const int64_t ld = score_row<T>(min_i(p.key_block, a.S)), hk = h / (a.H / a.kv_heads);
   const T* const values = p.direct_v ? at<T>(a.v, b, hk, 0) : packed + padded<T>(a.S) * a.E;
   pack_rows(at<T>(a.q, b, h, i0), a.q.row, rows, a.E, static_cast<T>(a.scale), l.q, p.ldq);
-  for (int64_t r = 0; r < rows; ++r) {
-    l.largest[r] = -__builtin_inf();
+  const T hidden = -__builtin_inf();
+  for (int64_t r = 0; r < round_up(rows, MR); ++r) {
+    l.largest[r] = hidden;
     l.sum[r] = 0;
   }
   const int64_t keys = a.causal ? min_i(a.S, i0 + rows) : a.S;  // that any of these queries sees
@@ -93,46 +123,43 @@ void query_block(const AttentionArgs& a, const Plan<T>& p, int64_t b, int64_t h,
         for (int64_t r = 0; r < R; ++r) mask_row(a, b, h, i0 + r0 + r, j0, limit, l.strip + r * ld);
       against_panels(l.q + r0 * p.ldq, p.ldq, R, limit, a.E, packed + j0 * a.E, a.S - j0,
                      ScratchStore<T>{l.strip, ld, masked});
+      // Beyond what a row sees, and up to a whole vector: hidden.
+      const int64_t whole = padded<T>(limit);
       for (int64_t r = 0; r < R; ++r) {
-        const int64_t i = i0 + r0 + r, seen = a.causal ? min_i(limit, i + 1 - j0) : limit;
-        T *x = l.strip + r * ld, *out = l.out + (r0 + r) * ldo, *largest = l.largest + r0 + r, *sum = l.sum + r0 + r;
-        if (seen < limit) {
-          const int64_t from = max_i(seen, 0);
-          __builtin_memset(x + from, 0, static_cast<size_t>(limit - from) * sizeof(T));
-          if (seen <= 0) continue;
-        }
-        const T before = *largest, found = row_max(x, seen)[0], now = found > before ? found : before;
-        const Vec<T> shift(now == -__builtin_inf() ? T(0) : now);  // nothing but hidden keys so far: exp(-inf) = 0
-        const T total = exponentials(x, seen, shift)[0];
-        if (j0 == 0) {
-          *sum = total;
-        } else {
-          const Vec<T> shrink = vexp_nonpositive(Vec<T>(before) - shift);
-          *sum = *sum * shrink[0] + total;
-          if (now != before)
-            for (int64_t c = 0; c < ldo; c += Vec<T>::size) (Vec<T>::load(out + c) * shrink).store(out + c);
-        }
-        *largest = now;
-        if (a.kept) {
-          const uint8_t* kept = a.kept + ((b * a.H + h) * a.L + i) * a.S + j0;
-          const T up = static_cast<T>(a.kept_scale);
-          for (int64_t j = 0; j < seen; ++j) x[j] *= kept[j] ? up : T(0);
+        const int64_t seen = a.causal ? max_i(0, min_i(limit, i0 + r0 + r + 1 - j0)) : limit;
+        for (int64_t j = seen; j < whole; ++j) l.strip[r * ld + j] = hidden;
+      }
+      T *largest = l.largest + r0, *sum = l.sum + r0, *out = l.out + r0 * ldo;
+      const StripRows<T> done = softmax_strip(l.strip, ld, whole, largest, sum);
+      if (j0 > 0 && done.grown)
+        for (int64_t r = 0; r < R; ++r)
+          for (int64_t c = 0; c < ldo; c += Vec<T>::size)
+            (Vec<T>::load(out + r * ldo + c) * done.shrink[r]).store(out + r * ldo + c);
+      if (a.kept) {
+        const T up = static_cast<T>(a.kept_scale);
+        for (int64_t r = 0; r < R; ++r) {
+          const uint8_t* kept = a.kept + ((b * a.H + h) * a.L + i0 + r0 + r) * a.S + j0;
+          for (int64_t j = 0; j < limit; ++j) l.strip[r * ld + j] *= kept[j] ? up : T(0);
         }
       }
-      against_rows(l.strip, ld, 1, R, a.Ev, limit, values + j0 * p.ldv, p.ldv,
-                   ScratchStore<T>{l.out + r0 * ldo, ldo, j0 > 0});
+      against_rows(l.strip, ld, 1, R, a.Ev, limit, values + j0 * p.ldv, p.ldv, ScratchStore<T>{out, ldo, j0 > 0});
     }
   }
   T* lse = static_cast<T*>(a.lse) + (b * a.H + h) * a.L + i0;
+  across<T>(rows, [&](int64_t r, auto w) __attribute__((always_inline)) {
+    const Vec<T> sum = get(l.sum + r, w), none = Vec<T>::zero();
+    const auto empty = eq(sum, none);
+    put(lse + r, select(empty, Vec<T>(-hidden), get(l.largest + r, w) + log_of(sum)), w);
+    put(l.sum + r, select(empty, none, Vec<T>(T(1)) / sum), w);
+  });
   for (int64_t r = 0; r < rows; ++r) {
-    const T sum = l.sum[r];
-    const Vec<T> scale(sum == 0 ? T(0) : 1 / sum);
+    const bool seen = l.sum[r] != 0;  // of a row that saw nothing the products may hold 0 * inf
+    const Vec<T> scale(l.sum[r]);
     const T* from = l.out + r * ldo;
     T* to = at<T>(a.out, b, h, i0 + r);
     across<T>(a.Ev, [&](int64_t c, auto w) __attribute__((always_inline)) {
-      put(to + c, sum == 0 ? Vec<T>::zero() : get(from + c, w) * scale, w);
+      put(to + c, seen ? get(from + c, w) * scale : Vec<T>::zero(), w);
     });
-    lse[r] = sum == 0 ? T(__builtin_inf()) : l.largest[r] + log_of(Vec<T>(sum))[0];
   }
 }
 

@@ -278,6 +278,26 @@ def elu_backward(*args, **kwargs):
     See fastnn.backend.numpy_kernels.elementwise.
     """
 
+def embedding(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.embedding.
+    """
+
+def embedding_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.embedding.
+    """
+
+def embedding_bag(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.embedding.
+    """
+
+def embedding_bag_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.embedding.
+    """
+
 def empty(shape, dtype, /):
     """
     An uninitialised C-contiguous array over the caching allocator.

@@ -132,3 +132,30 @@ for shape in SHAPES:
                 lambda dout, q, k, v, *_: (np.full(1, 256.0 * math.sqrt(max(q.shape[3], q.shape[2], k.shape[2]))),) * 3,
             )
         )  # fmt: skip
+
+
+def _bench():
+    def qkv(rng, d, shape):
+        return tuple(rng.standard_normal(shape).astype(d) for _ in range(3))
+
+    loose = lambda *a: (np.full(1, 512.0), np.full(1, 512.0))  # noqa: E731
+    loose3 = lambda *a: (np.full(1, 4096.0),) * 3  # noqa: E731
+    for label, shape, causal in (("B1H4L512", (1, 4, 512, 64), False), ("B12H4L64causal", (12, 4, 64, 32), True)):
+        b, h, n, e = shape
+        flops = 4.0 * b * h * n * n * e * (0.5 if causal else 1)
+
+        def args(rng, d, shape=shape, causal=causal):
+            return *qkv(rng, d, shape), None, causal, shape[3] ** -0.5, None, 1.0
+
+        def back(rng, d, args=args):
+            given = args(rng, d)
+            out, lse = _attention(*(x.astype(np.float64) for x in given[:3]), *given[3:])
+            dout = rng.standard_normal(out.shape).astype(d)
+            return dout, *given, out.astype(d), lse.astype(d), (True, True, True)
+
+        how = {"bench": True, "dtypes": ("float32",)}
+        CASES.append(Case("attention", f"bench_{label}", args, _attention, loose, flops=flops, **how))
+        CASES.append(Case("attention_backward", f"bench_{label}", back, _backward, loose3, flops=2.5 * flops, **how))
+
+
+_bench()

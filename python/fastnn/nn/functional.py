@@ -21,7 +21,9 @@ hinge_embedding_loss soft_margin_loss margin_ranking_loss cosine_embedding_loss
 triplet_margin_loss triplet_margin_with_distance_loss
 poisson_nll_loss gaussian_nll_loss cosine_similarity pairwise_distance
 dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout
-scaled_dot_product_attention batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize embedding one_hot
+scaled_dot_product_attention multi_head_attention_forward
+batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize embedding embedding_bag
+one_hot
 """.split()
 globals().update({_name: getattr(_ops, _name) for _name in __all__})
 __all__ += ["unfold"]

@@ -38,5 +38,6 @@ from .dropout import *  # noqa: F403
 from .embedding import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .attention import *  # noqa: F403
+from .multi_head_attention import *  # noqa: F403
 from .compare import *  # noqa: F403
 from ._common import view_read, view_write, result_dtype as result_type  # noqa: F401

@@ -4,6 +4,7 @@ from ..numpy_kernels import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .conv2d import *  # noqa: F403
 from .elementwise import *  # noqa: F403
+from .embedding import *  # noqa: F403
 from .gemm import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .optim import *  # noqa: F403

@@ -5,6 +5,7 @@ from .attention import *  # noqa: F403
 from .conv2d import *  # noqa: F403
 from .ctc_loss import *  # noqa: F403
 from .elementwise import *  # noqa: F403
+from .embedding import *  # noqa: F403
 from .fold import *  # noqa: F403
 from .gemm import *  # noqa: F403
 from .interpolate import *  # noqa: F403

@@ -1,8 +1,6 @@
-"""NumPy twins of what layers need besides products, windows and softmax: embedding, class weights."""
+"""NumPy twins of what layers need besides products, windows and softmax: class weights, picked entries."""
 
 import numpy as np
-
-from .array import bincount_add
 
 
 def target_weights(logits, target, weight, ignore_index, label_smoothing):
@@ -48,26 +46,6 @@ def pick_rows_backward(dy, ids, factors, shape):
     return dx
 
 
-def embedding_factors(index, padding_idx, scale_grad_by_freq, dtype):
-    """What each looked-up row's gradient is multiplied by, [..., 1]; None where it is 1 throughout."""
-    if padding_idx is None and not scale_grad_by_freq:
-        return None
-    factors = np.ones(index.shape, dtype)
-    if scale_grad_by_freq and index.size:
-        factors /= np.bincount(index.reshape(-1))[index]
-    if padding_idx is not None:
-        factors[index == padding_idx] = 0
-    return factors[..., None]
-
-
-def embedding_backward(dy, index, shape, padding_idx, scale_grad_by_freq):
-    """Zeros of `shape` with dy's rows added at `index`, but none at padding_idx; always in the same order."""
-    factors = embedding_factors(index, padding_idx, scale_grad_by_freq, dy.dtype)
-    if factors is not None:
-        dy = dy * factors
-    return bincount_add(dy.reshape(index.size, shape[1]), index.reshape(-1), shape)
-
-
 __all__ = [
-    "embedding_backward", "embedding_factors", "pick_rows", "pick_rows_backward", "target_factors", "target_weights",
+    "pick_rows", "pick_rows_backward", "target_factors", "target_weights",
 ]  # fmt: skip

@@ -83,6 +83,7 @@ from fastnn.nn.modules.loss import (
     TripletMarginWithDistanceLoss,
 )
 from fastnn.nn.modules.module import Module
+from fastnn.nn.modules.multihead_attention import MultiheadAttention
 from fastnn.nn.modules.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from fastnn.nn.modules.padding import (
     CircularPad1d,
@@ -124,7 +125,14 @@ from fastnn.nn.modules.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
-from fastnn.nn.modules.sparse import Embedding
+from fastnn.nn.modules.sparse import Embedding, EmbeddingBag
+from fastnn.nn.modules.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from fastnn.nn.modules.upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = [name for name, value in list(globals().items()) if isinstance(value, type)]
