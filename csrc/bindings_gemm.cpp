@@ -153,7 +153,11 @@ const Kernels* table_of(int variant) {
   if (variant == kTiled) return &baseline::table;
 #ifdef FASTNN_HAVE_avx2
   if (variant == kAvx2 && isa_supported("avx2")) return &avx2::table;
+#endif
+#ifdef FASTNN_HAVE_avx512_bf16
   if (variant == kAvx512 && isa_supported("avx512_bf16")) return &avx512_bf16::table;
+#endif
+#ifdef FASTNN_HAVE_avx512
   if (variant == kAvx512 && isa_supported("avx512")) return &avx512::table;
 #endif
   PyErr_Format(PyExc_RuntimeError, "gemm: this CPU cannot run the variant '%s'", kVariantNames[variant]);

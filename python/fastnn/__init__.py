@@ -12,11 +12,8 @@ from . import (
     _methods,  # noqa: I001  (hangs the ops on Tensor: before anything uses one)
     autograd,
     backend,
-    nn,
     ops,
-    optim,
     random,
-    utils,
 )
 from ._config import config, empty_cache, get_num_threads, memory_stats, set_num_threads, show_config
 from ._tensor_str import set_printoptions
@@ -50,7 +47,6 @@ from .dtypes import (
 )
 from .dtypes import bool_ as bool  # noqa: A004
 from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
-from .serialization import load, save
 from .tensor import Size, Tensor, device, strided
 
 __version__ = "0.1.0"
@@ -95,12 +91,17 @@ arccos, arcsin, arctan, arctan2, fix = (getattr(ops, n) for n in ("acos", "asin"
 
 # Parts that are not needed by every import: modules, and names that lie in one.
 _MODULES = frozenset(
-    "accelerator amp backends compiler cuda datasets jit keras mps multiprocessing testing tf types version vision xpu".split()
+    """
+accelerator amp backends compiler cuda datasets jit keras mps multiprocessing nn optim serialization testing tf types
+utils version vision xpu
+""".split()
 )
 _LAZY = {
     "GradScaler": "amp",
     "autocast": "amp",
     "compile": "compiler",
+    "load": "serialization",
+    "save": "serialization",
     "are_deterministic_algorithms_enabled": "_settings",
     "get_float32_matmul_precision": "_settings",
     "get_num_interop_threads": "_settings",

@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import platform
 
 from . import backend
 
@@ -50,6 +49,8 @@ def config() -> dict:
         isa, compiler = native.isa(), native.compiler()
         if backend.active().name != "cpu":
             isa = f"none (NumPy's own); the compiled kernels would use {isa}"
+    import platform  # 3 ms, and only here
+
     return {
         "backend": backend.active().name,
         "compiled kernels": kernels,
