@@ -511,3 +511,5 @@ case(
     (4, 3),
     (2, 4),
 )
+
+import gradcheck_functions  # noqa: E402, F401  (its cases join the list)

@@ -16,6 +16,19 @@ from . import (
     random,
 )
 from ._config import config, empty_cache, get_num_threads, memory_stats, set_num_threads, show_config
+from ._device import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    get_default_device,
+    layout,
+    memory_format,
+    preserve_format,
+    set_default_device,
+    sparse_coo,
+)
+from ._functions import FUNCTIONS, later
+from ._legacy import TYPES, set_default_tensor_type
 from ._tensor_str import set_printoptions
 from .autograd import (
     enable_grad,
@@ -80,6 +93,7 @@ equal isclose allclose is_tensor numel is_floating_point is_complex result_type
 conv1d conv2d conv_transpose1d conv_transpose2d max_pool1d max_pool2d avg_pool1d adaptive_avg_pool1d
 layer_norm batch_norm group_norm rms_norm embedding
 """.split()
+_FUNCTIONS += FUNCTIONS
 for _name in _FUNCTIONS:
     globals()[_name] = getattr(ops, _name)
 absolute, subtract, multiply, divide, true_divide, negative = (
@@ -87,6 +101,10 @@ absolute, subtract, multiply, divide, true_divide, negative = (
 )
 greater, greater_equal, less, less_equal, not_equal = (getattr(ops, n) for n in ("gt", "ge", "lt", "le", "ne"))
 arccos, arcsin, arctan, arctan2, fix = (getattr(ops, n) for n in ("acos", "asin", "atan", "atan2", "trunc"))
+arccosh, arcsinh, arctanh = ops.acosh, ops.asinh, ops.atanh
+range, unsafe_chunk = ops.range_inclusive, ops.chunk  # noqa: A001
+cfloat, cdouble = complex64, complex128
+globals().update(TYPES)
 
 
 # Parts that are not needed by every import: modules, and names that lie in one.
@@ -123,7 +141,7 @@ def __getattr__(name):
     if name in _LAZY:
         value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
         return value
-    raise AttributeError(f"module 'fastnn' has no attribute '{name}'")
+    return later(name)
 
 
 __all__ = [  # noqa: PLE0604

@@ -38,6 +38,13 @@ class device:
     def __reduce__(self):
         return device, (self.type, self.index)
 
+    def __enter__(self):
+        check_device(self, "with device")
+        return self
+
+    def __exit__(self, *exc):
+        return None
+
 
 CPU = device("cpu")
 
@@ -51,9 +58,33 @@ def check_device(d, function: str) -> None:
         raise RuntimeError(f"{function}: device={str(d)!r} is not available in this build; use device='cpu'")
 
 
-class _Layout:
+def set_default_device(device) -> None:
+    """Where tensors are made that name no device: 'cpu' (or None), the one device of this build."""
+    check_device(device, "set_default_device")
+
+
+def get_default_device():
+    """The device of tensors that name none."""
+    return CPU
+
+
+class layout:
+    """How a tensor's elements are kept: torch.strided or torch.sparse_coo."""
+
+    def __init__(self, name):
+        self._name = name
+
     def __repr__(self):
-        return "torch.strided"
+        return f"torch.{self._name}"
 
 
-strided = _Layout()
+class memory_format(layout):
+    """The order of dimensions in memory, as an argument of to, contiguous, empty_like and others."""
+
+    def __reduce__(self):
+        return self._name
+
+
+strided, sparse_coo = layout("strided"), layout("sparse_coo")
+preserve_format, contiguous_format = memory_format("preserve_format"), memory_format("contiguous_format")
+channels_last, channels_last_3d = memory_format("channels_last"), memory_format("channels_last_3d")

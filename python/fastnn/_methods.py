@@ -1,8 +1,10 @@
 """The operations as methods and operators of Tensor, under torch's names: one table."""
 
 from . import ops
+from ._functions import LATER, method
 from .backend import xp
-from .tensor import Tensor
+from .ops.elementwise import check_not_number
+from .tensor import Tensor, shared_version
 
 # Functions whose first argument is the tensor: the method is the function.
 _METHODS = """
@@ -31,6 +33,16 @@ to type float double half bfloat16 long int short char byte type_as cpu cuda
 new_zeros new_ones new_empty new_full new_tensor fill_ zero_ fill_diagonal_
 uniform_ normal_ random_ bernoulli_ exponential_ geometric_ cauchy_ log_normal_ bernoulli multinomial
 allclose equal isclose
+acosh asinh atanh sgn angle conj conj_physical resolve_conj resolve_neg is_conj is_neg isreal isposinf isneginf signbit
+copysign hypot logaddexp logaddexp2 heaviside gcd lcm nextafter float_power fmax fmin ldexp frexp xlogy cross vdot inner
+kron logit sinc lgamma digamma mvlgamma i0 igamma igammac cummax cummin logcumsumexp diff quantile nanquantile nanmedian
+nanmean mode histc histogram cov corrcoef renorm unique_consecutive scatter_reduce index_reduce select_scatter slice_scatter
+diagonal_scatter as_strided_scatter put rot90 diagflat hsplit vsplit dsplit split_with_sizes unsafe_split var_mean std_mean
+acosh_ asinh_ atanh_ erfc_ erfinv_ lgamma_ digamma_ sinc_ i0_ copysign_ float_power_ hypot_ gcd_ lcm_ heaviside_ nextafter_
+xlogy_ ldexp_ scatter_reduce_ index_reduce_ put_ tril_ triu_ resize_as_ round_ bitwise_not_ logical_not_ bitwise_left_shift_
+bitwise_right_shift_ negative_ absolute_ take_along_dim sum_to_size isin is_nonzero new_empty_strided
+addbmm_ addmm_ addmv_ addr_ baddbmm_ atan2_ cumprod_ cumsum_ deg2rad_ rad2deg_ logit_ logical_xor_ igamma_ igammac_ mvlgamma_
+renorm_ sgn_ conj_physical_ polygamma_ swapaxes_ unsafe_split_with_sizes
 """.split()
 
 _ALIASES = {
@@ -57,6 +69,25 @@ _ALIASES = {
     "arctan": "atan",
     "arctan2": "atan2",
     "fix": "trunc",
+    "arccosh": "acosh",
+    "arcsinh": "asinh",
+    "arctanh": "atanh",
+    "clip_": "clamp_",
+    "arccos_": "acos_",
+    "arcsin_": "asin_",
+    "arctan_": "atan_",
+    "less_": "lt_",
+    "less_equal_": "le_",
+    "greater_equal_": "ge_",
+    "not_equal_": "ne_",
+    "arctan2_": "atan2_",
+    "arccosh_": "acosh_",
+    "arcsinh_": "asinh_",
+    "arctanh_": "atanh_",
+    "fix_": "trunc_",
+    "swapdims_": "swapaxes_",
+    "greater_": "gt_",
+    "multigammaln": "mvlgamma",
     "unsafe_chunk": "chunk",
     "__getitem__": "getitem",
     "__setitem__": "setitem",
@@ -66,6 +97,8 @@ _ALIASES = {
     "__invert__": "bitwise_not",
     "__matmul__": "matmul",
 }
+for _name in LATER:
+    setattr(Tensor, _name, method(_name))
 for _name in _METHODS:
     setattr(Tensor, _name, getattr(ops, _name))
 for _name, _op in _ALIASES.items():
@@ -83,6 +116,7 @@ def _operator(op, reflected=False):
         def method(self, other):
             if not _number_like(other):
                 return NotImplemented
+            check_not_number(self, op.__name__)
             return op(other, self)
 
     else:
@@ -100,8 +134,19 @@ Tensor.__add__ = ops.add
 Tensor.__sub__ = ops.sub
 Tensor.__mul__ = ops.mul
 Tensor.__truediv__ = ops.div
-Tensor.__radd__ = lambda self, other: ops.add(self, other)
-Tensor.__rmul__ = lambda self, other: ops.mul(self, other)
+
+
+def _radd(self, other):
+    check_not_number(self, "__radd__")
+    return ops.add(self, other)
+
+
+def _rmul(self, other):
+    check_not_number(self, "__rmul__")
+    return ops.mul(self, other)
+
+
+Tensor.__radd__, Tensor.__rmul__ = _radd, _rmul
 for _dunder, _op in {
     "floordiv": ops.floor_divide,
     "mod": ops.remainder,
@@ -177,6 +222,67 @@ def _no_deletion(self, key):
     raise TypeError("Tensor does not support deleting items")
 
 
+def _polygamma(self, n):
+    """The n-th derivative of digamma."""
+    return ops.polygamma(n, self)
+
+
+def _resize(self, *sizes):
+    """A deprecated name of reshape for tensors of as many elements."""
+    return ops.resize_(self.detach().clone(), *sizes)
+
+
+def _where(self, condition, other):
+    """self where condition, else other."""
+    return ops.where(condition, self, other)
+
+
+def _as_subclass(self, cls):
+    """The same memory and history under a subclass of Tensor."""
+    if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+        raise TypeError(f"as_subclass(): cls must be a subclass of Tensor, not {cls!r}")
+    t = object.__new__(cls)
+    t._a, t._fn, t._ver, t._grad, t._view = self._a, self._fn, shared_version(self), None, self._view
+    return t
+
+
+def _of_sparse(name):
+    def method(self):
+        raise RuntimeError(
+            f"{name} expected sparse tensor layout (torch.sparse_coo) but got Strided: use to_sparse() first"
+        )
+
+    method.__name__ = method.__qualname__ = name
+    return method
+
+
+def _reinforce(self, reward):
+    """Removed from torch in 0.4."""
+    raise RuntimeError(
+        "reinforce() was removed. Use torch.distributions instead: m = Categorical(probs); action = m.sample(); "
+        "loss = -m.log_prob(action) * reward; loss.backward()"
+    )
+
+
+for _name in (
+    "indices",
+    "values",
+    "_indices",
+    "_values",
+    "coalesce",
+    "is_coalesced",
+    "sparse_dim",
+    "dense_dim",
+    "_nnz",
+):
+    setattr(Tensor, _name, _of_sparse(_name))
+Tensor.to_sparse_coo = Tensor.to_sparse
+Tensor.where, Tensor.as_subclass, Tensor.reinforce = _where, _as_subclass, _reinforce
+Tensor.output_nr = 0
+Tensor.polygamma = _polygamma
+Tensor.resize = _resize
+Tensor.__rmatmul__ = lambda self, other: ops.matmul(other, self)
+Tensor.__rdiv__ = Tensor.__rtruediv__
 Tensor.__iter__ = _iter
 Tensor.__delitem__ = _no_deletion
 Tensor.__reversed__ = lambda self: ops.flip(self, 0) if self._a.ndim else self
@@ -185,7 +291,9 @@ Tensor.apply_ = _apply_
 Tensor.new = _new
 Tensor.T = property(ops.numpy_T)
 Tensor.mT = property(ops.mT)
-Tensor.H = property(ops.mT)
+Tensor.H = property(ops.H)
+Tensor.mH = property(ops.adjoint)
+Tensor.real, Tensor.imag = property(ops.real, ops.real_set), property(ops.imag, ops.imag_set)
 Tensor.pin_memory = lambda self, device=None: self
 Tensor.share_memory_ = lambda self: self
 Tensor.is_same_size = lambda self, other: self._a.shape == other._a.shape

@@ -166,22 +166,27 @@ def own_version(out) -> Version:
     return out._ver
 
 
+def _part(main, i):
+    p = _new(Part)
+    p.rule = main.rule
+    p.next = (main,)
+    p.saved = p.keep = ()
+    p.vers = p.g = p.hooks = p.meta = None
+    p.mark = 0
+    p.seq = next(_count)
+    p.index = i
+    return p
+
+
 def record_many(outs, rule, inputs, saved, keep):
-    """As record, for several outputs: dy is then a list, None where an output was not used. meta: the outputs' shapes."""
+    """As record, for several outputs: dy is then a list, None where an output was not used. meta: the
+    outputs' shapes, dtypes and versions."""
     first = outs[0]
     record(first, rule, inputs, saved, keep)
     main = first._fn
-    main.meta = [(o._a.shape, o._a.dtype) for o in outs]
+    main.meta = [(o._a.shape, o._a.dtype, o._ver) for o in outs]
     for i, o in enumerate(outs):
-        p = _new(Part)
-        p.rule = rule
-        p.next = (main,)
-        p.saved = p.keep = ()
-        p.vers = p.g = p.hooks = p.meta = None
-        p.mark = 0
-        p.seq = next(_count)
-        p.index = i
-        o._fn = p if o._a.dtype.kind in "fcV" else None
+        o._fn = _part(main, i) if o._a.dtype.kind in "fcV" else None
     return outs
 
 
@@ -265,7 +270,8 @@ def _push(k, order, retain_graph, create_graph, capture, wrap):
             main = node.next[0]
             if main.g is None:
                 main.g = [None] * len(main.meta)
-            main.g[node.index] = g
+            before = main.g[node.index]  # several Parts may stand for one output (_output_of)
+            main.g[node.index] = g if before is None else add(before, g)
             continue
         saved = node.saved
         if saved is _FREED:
@@ -320,10 +326,19 @@ def _as_tensors(node, wrap):
         if t is None or t is CONST:
             out.append(value)
         elif t.__class__ is Version:
-            out.append(wrap(value, node))
+            out.append(wrap(value, _output_of(node, t)))
         else:
             out.append(t)
     return tuple(out)
+
+
+def _output_of(node, version):
+    """Where the op's own output with this version counter gets its gradient: the node, or one of its outputs' Parts."""
+    if node.meta.__class__ is list:
+        for i, (_, _, own) in enumerate(node.meta):
+            if own is version:
+                return _part(node, i)
+    return node
 
 
 def _run_hooks(node, g, create_graph, wrap):

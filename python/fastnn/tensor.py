@@ -70,22 +70,7 @@ class Tensor:
 
     def __new__(cls, *data, device=None):
         check_device(device, "Tensor")
-        t = _new(cls)
-        t._fn = t._ver = t._grad = t._view = None
-        if len(data) == 1 and not isinstance(data[0], int):
-            given = data[0]
-            if isinstance(given, Tensor):
-                t._a = given._a
-                t._ver = shared_version(given)
-            elif isinstance(given, Size):
-                t._a = xp.empty(given, dt.get_default_dtype().np)
-            else:
-                t._a = xp.array(given, dt.get_default_dtype().np)
-        elif not data:
-            t._a = xp.empty((0,), dt.get_default_dtype().np)
-        else:
-            t._a = xp.empty(data, dt.get_default_dtype().np)
-        return t
+        return legacy_new(cls, data, dt.get_default_dtype(), "Tensor")
 
     def __init__(self, *args, **kwargs):
         pass
@@ -494,6 +479,37 @@ class Tensor:
 
     def __dlpack_device__(self):
         return self._a.__dlpack_device__()
+
+
+def legacy_new(cls, data, d, function):
+    """A tensor of class cls and dtype d: of the sizes `data`, or over the one Tensor, or of the one sequence or array."""
+    t = _new(cls)
+    t._fn = t._ver = t._grad = t._view = None
+    if not data:
+        t._a = xp.empty((0,), d.np)
+    elif len(data) == 1 and not hasattr(data[0], "__index__") or isinstance(data[0], Tensor):
+        given = data[0]
+        if isinstance(given, Tensor):
+            if given.dtype is not d:
+                raise TypeError(f"{function}(): expected {d.short} (got {given.dtype.short}); convert it with .to({d})")
+            t._a = given._a
+            t._ver = shared_version(given)
+        elif isinstance(given, Size):
+            t._a = xp.empty(given, d.np)
+        elif isinstance(given, (float, complex, str)) or given is None:
+            raise TypeError(f"new(): data must be a sequence (got {type(given).__name__})")
+        else:
+            from .ops.create import tensor
+
+            t._a = tensor(given, dtype=d)._a
+    else:
+        for n in data:
+            if not hasattr(n, "__index__"):
+                raise TypeError(f"{function}(): sizes must be ints, got {type(n).__name__} {n!r}")
+            if n < 0:
+                raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(data)}")
+        t._a = xp.empty(data, d.np)
+    return t
 
 
 class RemovableHandle:

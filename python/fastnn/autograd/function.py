@@ -67,7 +67,7 @@ class _Kept:
     __slots__ = ("tensor_", "array", "version", "count", "node", "index")
 
     def __init__(self, t):
-        self.tensor_, self.array, self.version = t, t._a, own_version(t)
+        self.tensor_, self.array, self.version = t, None if t.is_sparse else t._a, own_version(t)
         self.count = self.version.n
 
     def follow(self, output, main, index):

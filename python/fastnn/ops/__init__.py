@@ -40,4 +40,32 @@ from .normalization import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .multi_head_attention import *  # noqa: F403
 from .compare import *  # noqa: F403
+from .complex import *  # noqa: F403
+from .pairs import *  # noqa: F403
+from .scan import *  # noqa: F403
+from .scatter_reduce import *  # noqa: F403
+from .special import *  # noqa: F403
+from .statistics import *  # noqa: F403
+from .einsum import *  # noqa: F403
+from .distance import *  # noqa: F403
+from .window import *  # noqa: F403
+from .inplace import *  # noqa: F403
 from ._common import view_read, view_write, result_dtype as result_type  # noqa: F401
+
+# What the gradients of rarely used packages call: imported with those.
+_LATER = (
+    {"coo_mm": "sparse"}
+    | {n: "fft" for n in ("fft_c2c", "fft_c2r", "fft_r2c")}
+    | {
+        n: "linalg"
+        for n in ("cholesky_solve_matrix", "cofactors", "inv", "matrix_exp", "solve_matrix", "triangular_solve_matrix")
+    }
+)
+
+
+def __getattr__(name):
+    if name in _LATER:
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -110,8 +110,9 @@ def dims_of(dim, ndim: int):
     return (d,) if ndim else None
 
 
-def write_out(out, result):
-    """The keyword `out`: result's values in `out`, resized where its shape differs."""
+def write_out(out, result, *inputs):
+    """The keyword `out`: result's values in `out`, resized where its shape differs. Raises where `out` overlaps itself
+    or lies in the memory of one of `inputs`."""
     if not isinstance(out, Tensor):
         raise TypeError(f"argument 'out' must be Tensor, not {type(out).__name__}")
     if grad_mode.enabled and (out._fn is not None or result._fn is not None):
@@ -121,8 +122,19 @@ def write_out(out, result):
         )
     if result._a.dtype != out._a.dtype and not can_cast(result._a.dtype, out._a.dtype):
         raise RuntimeError(f"result type {result.dtype} can't be cast to the desired output type {out.dtype}")
+    if xp.has_internal_overlap(out._a):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
     if out._a.shape != result._a.shape:
         out._a = xp.empty(result._a.shape, out._a.dtype)
+    for t in inputs:
+        if xp.may_share_memory(out._a, t._a):
+            raise RuntimeError(
+                "unsupported operation: the written-to tensor 'out' and an input refer to the same memory. Please clone() "
+                "the tensor before performing the operation."
+            )
     out._a[...] = result._a
     out._bump()
     return out

@@ -6,9 +6,14 @@ from ..tensor import Size, Tensor, check_dim, wrap
 from .shape import _ints, _view, clone, expand, flatten, movedim, reshape, transpose
 
 
-def flip(input, *dims):
+def flip(input, *dims, **keyword):
     """The order along dims reversed (a copy)."""
-    i = tuple(check_dim(d, input._a.ndim) for d in _ints(dims, "flip"))
+    given = keyword.pop("dims", None)
+    if keyword or (given is not None) == bool(dims):
+        raise TypeError(f"flip() takes dims once, got {dims} and {keyword}")
+    i = tuple(check_dim(d, input._a.ndim) for d in _ints(dims or (given,), "flip"))
+    if len(set(i)) != len(i):
+        raise RuntimeError(f"dim {max(i, key=i.count)} appears multiple times in the list of dims")
     r = wrap(xp.contiguous_copy(xp.flip(input._a, i)))
     if input._fn is not None and grad_mode.enabled:
         record(r, flip_rule, (input._fn,), (i,), ())
@@ -33,6 +38,8 @@ def roll(input, shifts, dims=None):
         return reshape(roll(flatten(input), shifts, 0), input._a.shape)
     shifts = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
     dims = tuple(dims) if isinstance(dims, (tuple, list)) else (dims,)
+    if not shifts:
+        raise RuntimeError("`shifts` required")
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     r = wrap(xp.roll(input._a, shifts, dims))
@@ -66,6 +73,8 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
     """The diagonal of dimensions dim1 and dim2, as a view with it last."""
     x = input._a
     i, j = check_dim(dim1, x.ndim), check_dim(dim2, x.ndim)
+    if i == j:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     a = x.diagonal(offset, i, j)
     a = xp.as_strided(x[_diagonal_start(x.ndim, i, j, offset)], a.shape, a.strides) if a.size else a
     return _view(input, a, diagonal_rule, x.shape, offset, i, j)
@@ -111,6 +120,10 @@ def diagonal_read(input, offset, dim1, dim2):
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     """Matrices with the last dimension of input on their diagonals."""
     x = input._a
+    if x.ndim == 0:
+        raise RuntimeError("diag_embed: expected input with at least 1 dimension")
+    if check_dim(dim1, x.ndim + 1) == check_dim(dim2, x.ndim + 1):
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     n = x.shape[-1] + abs(offset)
     r = diagonal_zeros(input, x.shape[:-1] + (n, n), offset, x.ndim - 1, x.ndim)
     return movedim(r, (-2, -1), (dim1, dim2))
@@ -132,13 +145,24 @@ def meshgrid(*tensors, indexing=None):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     swap = indexing == "xy" and len(tensors) >= 2
     if swap:
-        tensors = (tensors[1], tensors[0]) + tensors[2:]
+        tensors = (tensors[1], tensors[0], *tensors[2:])
+    for v in tensors:
+        if v._a.ndim > 1:
+            raise RuntimeError(
+                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got a tensor with {v._a.ndim} "
+                "dimensions"
+            )
+        if v._a.dtype != tensors[0]._a.dtype:
+            raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
+    if not tensors:
+        raise RuntimeError("meshgrid expects a non-empty TensorList")
+    if indexing is None:
+        indexing = "ij"
     sizes = tuple(v._a.size for v in tensors)
     grids = []
     for i, v in enumerate(tensors):
         grids.append(expand(reshape(v, (1,) * i + (-1,) + (1,) * (len(sizes) - i - 1)), sizes))
     if swap:
-        grids = [transpose(g, 0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 
@@ -147,6 +171,8 @@ def unfold(input, dimension, size, step):
     """All windows of `size` every `step` along a dimension, as a view with the window last (Tensor.unfold)."""
     x = input._a
     i = check_dim(dimension, x.ndim)
+    if x.ndim == 0:
+        return unfold(reshape(input, (1,)), 0, size, step)[0] if size else reshape(input, (1,))[:0]
     n = x.shape[i]
     if not 0 <= size <= n:
         raise RuntimeError(f"maximum size for tensor at dimension {i} is {n} but size is {size}")
@@ -209,3 +235,93 @@ def view_of_memory_rule(k, dy, saved, needs):
         k.reshape(dy, (-1,)), (Size(w.shape).numel(),), xp.strided_index(w.offset, w.size, w.stride).reshape(-1), False
     )
     return (k.reshape(flat, w.shape),)
+
+
+def rot90(input, k=1, dims=(0, 1)):
+    """A turn by k·90 degrees in the plane of dims, from the first to the second."""
+    dims = tuple(dims)
+    n = input._a.ndim
+    if len(dims) != 2:
+        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
+    if n < 2:
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {n}")
+    i, j = (check_dim(d, n) for d in dims)
+    if i == j:
+        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+    k %= 4
+    if k == 1:
+        return transpose(flip(input, j), i, j)
+    if k == 2:
+        return flip(input, i, j)
+    return clone(input) if k == 0 else flip(transpose(input, i, j), j)
+
+
+def diagflat(input, offset=0):
+    """A matrix with input, flattened, on its diagonal."""
+    return diag(reshape(input, (-1,)), offset)
+
+
+def _triangle_indices(row, col, offset, dtype, lower):
+    from .. import dtypes as dt
+
+    d = dt.int64 if dtype is None else dt.as_dtype(dtype)
+    if row < 0 or col < 0:
+        raise RuntimeError(f"row and col must be non-negative, got{' row' if row < 0 else ' col'}: {min(row, col)}")
+    if d not in (dt.int64, dt.int32):
+        raise NotImplementedError(f"\"{'tril' if lower else 'triu'}_indices\" not implemented for '{d.short}'")
+    found = xp.nonzero(xp.tri_mask((row, col), offset, lower))
+    return wrap(xp.array(found).astype(d.np))
+
+
+def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None):
+    """The rows and columns of the lower triangle of a row × col matrix: [2, count]."""
+    return _triangle_indices(row, col, offset, dtype, True)
+
+
+def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None):
+    """The rows and columns of the upper triangle of a row × col matrix: [2, count]."""
+    return _triangle_indices(row, col, offset, dtype, False)
+
+
+def cartesian_prod(*tensors):
+    """All tuples of one element of each vector, as rows."""
+    from .join import stack
+
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    if any(v._a.ndim != 1 for v in tensors):
+        raise RuntimeError("Expect a 1D vector, but got shape " + str([list(v._a.shape) for v in tensors]))
+    if len(tensors) == 1:
+        return tensors[0]
+    return stack([reshape(g, (-1,)) for g in meshgrid(*tensors)], 1)
+
+
+def combinations(input, r=2, with_replacement=False):
+    """The r-element combinations of a vector's elements, as rows."""
+    import itertools
+
+    from .index import getitem
+
+    if input._a.ndim != 1:
+        raise RuntimeError(f"Expect a 1D vector, but got shape {list(input._a.shape)}")
+    if r < 0:
+        raise RuntimeError(f"Expect a non-negative number, but got {r}")
+    if r == 0:
+        return wrap(xp.empty((0,), input._a.dtype))
+    pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    rows = list(pick(range(input._a.size), r))
+    return getitem(input, wrap(xp.array(rows, "int64").reshape(len(rows), r)))
+
+
+def tril_(self, diagonal=0):
+    """tril, in place."""
+    from ._common import in_place
+
+    return in_place(self, tril, diagonal)
+
+
+def triu_(self, diagonal=0):
+    """triu, in place."""
+    from ._common import in_place
+
+    return in_place(self, triu, diagonal)

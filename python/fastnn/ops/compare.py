@@ -1,4 +1,4 @@
-"""Comparing whole tensors: equal, allclose, isclose."""
+"""Comparing whole tensors, and questions about tensors and dtypes: equal, allclose, isclose, can_cast ..."""
 
 from ..backend import xp
 from ..tensor import Tensor, wrap
@@ -37,3 +37,46 @@ def is_floating_point(input):
 
 def is_complex(input):
     return input.is_complex()
+
+
+def is_signed(input):
+    return input.is_signed()
+
+
+def is_inference(input):
+    return input.is_inference()
+
+
+def is_nonzero(input):
+    """Whether the single element is not 0. RuntimeError for more or fewer elements."""
+    return bool(input)
+
+
+def is_same_size(input, other):
+    return input._a.shape == other._a.shape
+
+
+def can_cast(from_, to):
+    """Whether a result of dtype from_ may be written to dtype to: never to a lower category."""
+    return from_.category <= to.category and not (
+        from_.category == to.category == 1 and from_.is_signed and not to.is_signed
+    )
+
+
+def broadcast_shapes(*shapes):
+    """The common shape that shapes (tuples or ints) broadcast to."""
+    from ..tensor import Size
+
+    given = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    for s in given:
+        if any(n < 0 for n in s):
+            raise RuntimeError(f"Trying to create tensor with negative dimension ({min(s)}): ({min(s)})")
+    try:
+        return Size(xp.broadcast_shapes(*given))
+    except ValueError:
+        raise RuntimeError(f"Shape mismatch: objects cannot be broadcast to a single shape, got {given}") from None
+
+
+def detach(input):
+    """The same memory outside the graph."""
+    return input.detach()

@@ -36,8 +36,12 @@ def _checked(shape, d, function):
     return shape
 
 
-def _finish(a, requires_grad):
+def _finish(a, requires_grad, out=None):
     t = wrap(a)
+    if out is not None:
+        from ._common import write_out
+
+        return write_out(out, t)
     if requires_grad:
         t.requires_grad_(True)
     return t
@@ -52,32 +56,32 @@ def _allocate(make, shape, d, function):
 
 def zeros(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, names=None):
     """Zeros of the sizes given."""
-    return _sized(size, "zeros", xp.zeros, dtype, device, requires_grad)
+    return _sized(size, "zeros", xp.zeros, dtype, device, requires_grad, out)
 
 
 def ones(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, names=None):
     """Ones of the sizes given."""
-    return _sized(size, "ones", xp.ones, dtype, device, requires_grad)
+    return _sized(size, "ones", xp.ones, dtype, device, requires_grad, out)
 
 
 def empty(
     *size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None
 ):
     """Memory of the sizes given, its values undefined."""
-    return _sized(size, "empty", xp.empty, dtype, device, requires_grad)
+    return _sized(size, "empty", xp.empty, dtype, device, requires_grad, out)
 
 
-def _sized(size, name, make, dtype, device, requires_grad):
+def _sized(size, name, make, dtype, device, requires_grad, out):
     if size and isinstance(size[-1], (dt.dtype, xp.dtype)):  # rules call zeros(shape, dtype)
         *size, dtype = size
     if not size:
         raise TypeError(f"{name}() received an invalid combination of arguments: sizes are missing")
     check_device(device, name)
     if dtype is None:
-        d = dt.get_default_dtype()
+        d = dt.get_default_dtype() if out is None else out.dtype
     else:
         d = dt.from_np(dtype) if isinstance(dtype, xp.dtype) else dt.as_dtype(dtype, name)
-    return _finish(_allocate(make, _shape(size, name), d, name), requires_grad)
+    return _finish(_allocate(make, _shape(size, name), d, name), requires_grad, out)
 
 
 def full(size, fill_value, dtype=None, *, out=None, layout=None, device=None, requires_grad=False, pin_memory=False):
@@ -92,7 +96,7 @@ def full(size, fill_value, dtype=None, *, out=None, layout=None, device=None, re
     else:
         d = dt.from_np(dtype) if isinstance(dtype, xp.dtype) else dt.as_dtype(dtype, "full")
     shape = _shape((size,) if isinstance(size, (tuple, list)) else ((size,),), "full")
-    return _finish(_allocate(lambda s, n: xp.full(s, fill_value, n), shape, d, "full"), requires_grad)
+    return _finish(_allocate(lambda s, n: xp.full(s, fill_value, n), shape, d, "full"), requires_grad, out)
 
 
 def _like(name, make):
@@ -131,6 +135,43 @@ def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requir
     return full(input._a.shape, fill_value, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
+def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """Memory of the sizes and strides given, its values undefined."""
+    check_device(device, "empty_strided")
+    size, stride = tuple(size), tuple(stride)
+    if len(size) != len(stride) or any(n < 0 for n in size) or any(s < 0 for s in stride):
+        raise RuntimeError(
+            f"mismatch in length of strides and shape, or a negative one: {list(size)} and {list(stride)}"
+        )
+    d = dt.get_default_dtype() if dtype is None else dt.as_dtype(dtype, "empty_strided")
+    extent = 0 if 0 in size else 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    memory = _allocate(xp.empty, (extent,), d, "empty_strided")
+    return _finish(xp.as_strided(memory, size, tuple(s * d.np.itemsize for s in stride)), requires_grad)
+
+
+def empty_permuted(
+    size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
+    """Memory of the sizes given, its dimensions in memory in the order of physical_layout."""
+    size, order = tuple(size), tuple(physical_layout)
+    if len(order) != len(size):
+        raise RuntimeError(
+            f"Number of dimensions in the tensor size input ({len(size)}) does not match the length of the physical layout "
+            f"({len(order)})"
+        )
+    if sorted(order) != list(range(len(size))):
+        raise RuntimeError(f"Dimension out of range or Duplicate dim not allowed in physical_layout {list(order)}")
+    t = empty(tuple(size[i] for i in order), dtype=dtype, device=device)
+    inverse = [order.index(i) for i in range(len(order))]
+    return _finish(t._a.transpose(inverse), requires_grad)
+
+
+def new_empty_strided(
+    input, size, stride, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
+):
+    return empty_strided(size, stride, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+
+
 def new_zeros(input, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     return zeros(*size, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
@@ -160,7 +201,7 @@ def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_g
     a = _allocate(xp.zeros, (n, n if m is None else m), d, "eye")
     for i in range(min(a.shape)):
         a[i, i] = 1
-    return _finish(a, requires_grad)
+    return _finish(a, requires_grad, out)
 
 
 def arange(
@@ -177,7 +218,7 @@ def arange(
 ):
     """Values from start (0) to end, end excluded, `step` (1) apart; integers where all three are."""
     check_device(device, "arange")
-    given = dict(zip(("end",) if len(args) == 1 else ("start", "end", "step"), args, strict=False))
+    given = dict(zip(("end",) if len(args) == 1 and end is None else ("start", "end", "step"), args, strict=False))
     start = given.get("start", 0 if start is None else start)
     end = given.get("end", end)
     step = given.get("step", 1 if step is None else step)
@@ -198,20 +239,36 @@ def arange(
         raise RuntimeError(f"invalid size, possible overflow: arange from {start} to {end} by {step}") from None
     _checked((n,), d, "arange")
     if d.category == 2:  # start + i·step, rounded once
-        return _finish((start + xp.arange(n) * float(step)).astype(d.np), requires_grad)
-    return _finish((int(start) + xp.arange(n) * int(step)).astype(d.np), requires_grad)
+        return _finish((start + xp.arange(n) * float(step)).astype(d.np), requires_grad, out)
+    return _finish((int(start) + xp.arange(n) * int(step)).astype(d.np), requires_grad, out)
+
+
+def range_inclusive(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+    """Values from start to end, end included: arange is what is wanted nearly always."""
+    if end is None:
+        start, end = 0, start
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    check_device(device, "range")
+    d = dt.get_default_dtype() if dtype is None else dt.as_dtype(dtype, "range")
+    n = int((end - start) / step) + 1
+    return _finish((start + xp.arange(n) * step).astype(d.np), requires_grad)
 
 
 def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """`steps` values from start to end, both included, evenly spaced."""
     check_device(device, "linspace")
+    if not hasattr(steps, "__index__"):
+        raise TypeError(f"linspace(): argument 'steps' must be int, not {type(steps).__name__}")
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     d = dt.get_default_dtype() if dtype is None else dt.as_dtype(dtype, "linspace")
     _checked((steps,), d, "linspace")
     if steps == 1:
-        return _finish(xp.full((1,), start, d.np), requires_grad)
+        return _finish(xp.full((1,), start, d.np), requires_grad, out)
     # torch counts from the nearer end, in the result's precision
     work = d.np if d.category == 2 and d.bits >= 32 else dt.float32.np if d.category == 2 else dt.float64.np
     s, e = work.type(start), work.type(end)
@@ -219,14 +276,14 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
     i = xp.arange(steps)
     low = i < steps // 2
     a = xp.where(low, s + step * i.astype(work), e - step * (steps - 1 - i).astype(work))
-    return _finish(a.astype(d.np), requires_grad)
+    return _finish(a.astype(d.np), requires_grad, out)
 
 
 def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """base to the powers of linspace(start, end, steps)."""
     exponents = linspace(start, end, steps, dtype=dt.float64)
     d = dt.get_default_dtype() if dtype is None else dt.as_dtype(dtype, "logspace")
-    return _finish((base**exponents._a).astype(d.np), requires_grad)
+    return _finish((base**exponents._a).astype(d.np), requires_grad, out)
 
 
 # ---------------------------------------------------------------- from data
@@ -392,7 +449,15 @@ def fill_(self, value):
     return self
 
 
+def fill(input, value):
+    """A tensor of input's shape and dtype, every element `value`; differentiable with respect to a 0-d tensor."""
+    from .shape import clone
+
+    return fill_(clone(input), value)
+
+
 def zero_(self):
+    """Every element set to 0."""
     return fill_(self, 0)
 
 

@@ -88,7 +88,7 @@ def mul(input, other, *, out=None):
         raise broadcast_error(x, y) from None
     fa, fb = a._fn, b._fn
     if (fa is not None or fb is not None) and grad_mode.enabled:
-        record(r, mul_rule, (fa, fb), (x, y), (a, b))
+        record(r, mul_rule if r._a.dtype.kind != "c" else mul_of_complex_rule, (fa, fb), (x, y), (a, b))
     return r if out is None else write_out(out, r)
 
 
@@ -126,7 +126,7 @@ def div(input, other, *, rounding_mode=None, out=None):
         raise broadcast_error(x, y) from None
     fa, fb = a._fn, b._fn
     if (fa is not None or fb is not None) and grad_mode.enabled:
-        record(r, div_rule, (fa, fb), (x, y), (a, b))
+        record(r, div_rule if r._a.dtype.kind != "c" else div_of_complex_rule, (fa, fb), (x, y), (a, b))
     return r if out is None else write_out(out, r)
 
 
@@ -143,6 +143,19 @@ def div_rule(k, dy, saved, needs):
     elif dx.shape != x.shape:
         dx = k.sum_to(dx, x.shape)
     return dx, dz
+
+
+def _holomorphic(rule):
+    """The rule for complex operands: what multiplies dy in the real rule is conjugated."""
+
+    def conjugated(k, dy, saved, needs):
+        return tuple(None if g is None else k.conj(g) for g in rule(k, k.conj(dy), saved, needs))
+
+    conjugated.__name__ = conjugated.__qualname__ = rule.__name__
+    return conjugated
+
+
+mul_of_complex_rule, div_of_complex_rule = _holomorphic(mul_rule), _holomorphic(div_rule)
 
 
 def _div_rounded(input, other, mode):
@@ -175,6 +188,17 @@ def _shape(v):
 
 def _is_integer(v):
     return getattr(v, "dtype", None) is not None and v.dtype.kind in "iub"
+
+
+def check_not_number(v, function, argument="input"):
+    """Raise TypeError where an argument that must be a Tensor is a Python number."""
+    if isinstance(v, (int, float, complex)):
+        raise TypeError(f"{function}(): argument '{argument}' must be Tensor, not {type(v).__name__}")
+
+
+def _check_one_tensor(input, other, function):
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        check_not_number(input, function)
 
 
 def _check_zero(y):
@@ -218,6 +242,9 @@ def _modulus(name, kernel_rounding, doc):
     rule.__name__ = rule.__qualname__ = name + "_rule"
 
     def modulus(input, other, *, out=None):
+        _check_one_tensor(input, other, name)
+        if name == "fmod":
+            check_not_number(input, "fmod")
         a, b, x, y = operands(input, other, name)
         if _is_integer(x):
             _check_zero(y)
@@ -241,7 +268,7 @@ fmod = _modulus(
 
 def pow(input, exponent, *, out=None):
     """input ** exponent. Raises RuntimeError for integers to a negative integer power."""
-    if isinstance(input, Tensor) and exponent.__class__ in (int, float) and input._a.dtype.kind == "f":
+    if isinstance(input, Tensor) and exponent.__class__ in (int, float) and input._a.dtype.kind in "fc":
         a, b, x, y = input, CONST, input._a, float(exponent)
         if y == 2.0:
             r = wrap(Tensor._k.square(x))
@@ -250,12 +277,13 @@ def pow(input, exponent, *, out=None):
         else:
             r = wrap(Tensor._k.pow(x, y))
     else:
+        _check_one_tensor(input, exponent, "pow")
         a, b, x, y = operands(input, exponent, "pow")
         if _is_integer(x) and (y < 0).any():
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         r = _kernel("pow", x, y)
     if (a._fn is not None or b._fn is not None) and grad_mode.enabled:
-        record(r, pow_rule, (a._fn, b._fn), (x, y), (a, b))
+        record(r, pow_rule if r._a.dtype.kind != "c" else pow_of_complex_rule, (a._fn, b._fn), (x, y), (a, b))
     return r if out is None else write_out(out, r)
 
 
@@ -286,6 +314,9 @@ def pow_rule(k, dy, saved, needs):
     return dx, dz
 
 
+pow_of_complex_rule = _holomorphic(pow_rule)
+
+
 def _log(v):
     import math
 
@@ -294,6 +325,8 @@ def _log(v):
 
 def maximum(input, other, *, out=None):
     """The larger of the two, NaN where either is; equal values share the gradient evenly."""
+    check_not_number(input, "maximum")
+    check_not_number(other, "maximum", "other")
     a, b, x, y = operands(input, other, "maximum")
     r = _kernel("maximum", x, y)
     if (a._fn is not None or b._fn is not None) and grad_mode.enabled:
@@ -303,6 +336,8 @@ def maximum(input, other, *, out=None):
 
 def minimum(input, other, *, out=None):
     """The smaller of the two, NaN where either is; equal values share the gradient evenly."""
+    check_not_number(input, "minimum")
+    check_not_number(other, "minimum", "other")
     a, b, x, y = operands(input, other, "minimum")
     r = _kernel("minimum", x, y)
     if (a._fn is not None or b._fn is not None) and grad_mode.enabled:
@@ -330,6 +365,8 @@ def _extremum_gradients(k, dy, x, y, loses, wins, needs):
 
 def atan2(input, other, *, out=None):
     """The angle of the point (other, input), in radians."""
+    check_not_number(input, "atan2")
+    check_not_number(other, "atan2", "other")
     a, b, x, y = operands(input, other, "atan2", floating=True)
     r = _kernel("atan2", x, y)
     if (a._fn is not None or b._fn is not None) and grad_mode.enabled:
@@ -405,6 +442,7 @@ def _comparison(name, symbol):
         if isinstance(other, Tensor) and isinstance(input, Tensor) and (x := input._a).dtype is (y := other._a).dtype:
             pass
         else:
+            check_not_number(input, name)
             _, _, x, y = operands(input, other, name)
         r = _kernel(name, x, y)
         return r if out is None else write_out(out, r)
@@ -421,6 +459,8 @@ gt, ge = _comparison("gt", ">"), _comparison("ge", ">=")
 
 def _logical(name):
     def logical(input, other, *, out=None):
+        check_not_number(input, name)
+        check_not_number(other, name, "other")
         x, y = (v._a if isinstance(v, Tensor) else v for v in (input, other))
         r = _kernel(name, x, y)
         return r if out is None else write_out(out, r)
@@ -435,6 +475,7 @@ logical_and, logical_or, logical_xor = _logical("logical_and"), _logical("logica
 
 def _bitwise(name):
     def bitwise(input, other, *, out=None):
+        _check_one_tensor(input, other, name)
         _, _, x, y = operands(input, other, name)
         if not _is_integer(x):
             raise RuntimeError(f"\"{name}_cpu\" not implemented for '{dt.from_np(getattr(x, 'dtype', None)).short}'")

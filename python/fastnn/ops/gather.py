@@ -3,7 +3,7 @@
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
-from ._common import check_writable, in_place
+from ._common import broadcast_error, check_writable, in_place, write_out
 from .index import _key, getitem, index_get, index_put_zeros, setitem
 
 
@@ -11,9 +11,11 @@ def _index_array(index, function, n=None):
     if not isinstance(index, Tensor):
         raise TypeError(f"{function}(): argument 'index' must be Tensor, not {type(index).__name__}")
     a = index._a
+    if a.size == 0:
+        return a.astype("int64")
     if a.dtype.name not in ("int64", "int32"):
         raise RuntimeError(f"{function}(): Expected dtype int32/int64 for index, got {index.dtype}")
-    if n is not None and a.size and (int(a.min()) < 0 or int(a.max()) >= n):
+    if n is not None and (int(a.min()) < 0 or int(a.max()) >= n):
         bad = int(a.min()) if int(a.min()) < 0 else int(a.max())
         raise (IndexError if function == "index_select" else RuntimeError)(
             f"{function}(): index {bad} is out of bounds for dimension with size {n}"
@@ -29,8 +31,10 @@ def index_select(input, dim, index, *, out=None):
     if a.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
     if input._a.ndim == 0:
-        return index_get(input, ())
-    return index_get(input, (slice(None),) * i + (a.reshape(-1),) if i else a.reshape(-1))
+        r = index_get(input, ())
+    else:
+        r = index_get(input, (slice(None),) * i + (a.reshape(-1),) if i else a.reshape(-1))
+    return r if out is None else write_out(out, r, input, index)
 
 
 def gather(input, dim, index, *, sparse_grad=False, out=None):
@@ -39,15 +43,37 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
     i = check_dim(dim, x.ndim)
     a = _gather_index(x.shape, i, index, "gather")
     if x.ndim == 0:
-        return index_get(input, ())
-    r = wrap(Tensor._k.gather(x, i, a))
-    if input._fn is not None and grad_mode.enabled:
-        record(r, gather_rule, (input._fn,), (x.shape, i, a), ())
+        r = index_get(input, ())
+        if a.ndim:
+            from .shape import reshape
+
+            r = reshape(r, (1,))
+    elif a.size == 0:
+        r = wrap(xp.zeros(a.shape, x.dtype))
+        if input._fn is not None and grad_mode.enabled:
+            record(r, empty_gather_rule, (input._fn,), (x.shape,), ())
+    else:
+        a = a.reshape(1) if a.ndim == 0 else a
+        r = wrap(Tensor._k.gather(x, i, a))
+        if input._fn is not None and grad_mode.enabled:
+            record(r, gather_rule, (input._fn,), (x.shape, i, a), ())
+        if index._a.ndim == 0:
+            from .shape import reshape
+
+            r = reshape(r, ())
+    if out is not None:
+        if out._a.dtype != x.dtype:
+            raise RuntimeError(
+                f"gather(): Expected self.dtype to be equal to out.dtype, got {input.dtype} and {out.dtype}"
+            )
+        return write_out(out, r, input, index)
     return r
 
 
 def _gather_index(shape, dim, index, function):
     a = _index_array(index, function, shape[dim] if shape else 1)
+    if a.size == 0:
+        return a
     if a.ndim != len(shape) and (a.ndim or 1) != (len(shape) or 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
     for d, (n, s) in enumerate(zip(a.shape, shape, strict=False)):
@@ -57,6 +83,10 @@ def _gather_index(shape, dim, index, function):
                 f"{list(shape)} apart from dimension {dim}"
             )
     return a
+
+
+def empty_gather_rule(k, dy, saved, needs):
+    return (k.zeros(saved[0], dy.dtype),)
 
 
 def gather_rule(k, dy, saved, needs):
@@ -82,6 +112,8 @@ def scatter(input, dim, index, src, *, reduce=None):
     x = input._a
     i = check_dim(dim, x.ndim)
     a = _gather_index(x.shape, i, index, "scatter")
+    if x.ndim == 0:
+        return _as_vectors(lambda t, n, v: scatter(t, 0, n, v, reduce=reduce), input, index, src)
     values, fs = (src._a, src._fn) if isinstance(src, Tensor) else (src, None)
     if isinstance(src, Tensor):
         if values.dtype != x.dtype:
@@ -93,6 +125,14 @@ def scatter(input, dim, index, src, *, reduce=None):
             raise NotImplementedError("scatter: reduce= has no gradient; use scatter_add")
         record(r, scatter_rule, (input._fn, fs), (i, a, getattr(values, "shape", ())), ())
     return r
+
+
+def _as_vectors(op, input, index, src):
+    """An op along dimension 0 of a 0-d tensor: that of one element."""
+    from .shape import reshape
+
+    src = reshape(src, (-1,)) if isinstance(src, Tensor) else src
+    return reshape(op(reshape(input, (1,)), reshape(index, (-1,)), src), ())
 
 
 def _check_src(values, index, function):
@@ -119,6 +159,8 @@ def scatter_add(input, dim, index, src):
     x = input._a
     i = check_dim(dim, x.ndim)
     a = _gather_index(x.shape, i, index, "scatter_add")
+    if x.ndim == 0:
+        return _as_vectors(lambda t, n, v: scatter_add(t, 0, n, v), input, index, src)
     if src._a.dtype != x.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     _check_src(src._a, a, "scatter_add")
@@ -130,13 +172,23 @@ def scatter_add(input, dim, index, src):
     return add(input, scatter_add_zeros(src, x.shape, i, a))
 
 
-def index_add(input, dim, index, source, *, alpha=1):
+def index_add(input, dim, index, source, *, alpha=1, out=None):
     """input with the slices of source added at `index` along dim."""
     from .elementwise import add, mul
     from .shape import transpose
 
     i = check_dim(dim, input._a.ndim)
-    a = _index_array(index, "index_add", input._a.shape[i]).reshape(-1)
+    a = _index_array(index, "index_add", input._a.shape[i] if input._a.ndim else 1)
+    if a.ndim > 1:
+        raise IndexError(f"index_add_(): Index is supposed to be a vector, but got dim: {a.ndim}")
+    if source._a.dtype != input._a.dtype:
+        raise RuntimeError(
+            f"index_add_(): self ({input.dtype.short}) and source ({source.dtype.short}) must have the same scalar type"
+        )
+    if input._a.ndim == 0:
+        r = _as_vectors(lambda t, n, v: index_add(t, 0, n, v, alpha=alpha), input, index, source)
+        return r if out is None else write_out(out, r)
+    a = a.reshape(-1)
     if source._a.ndim != input._a.ndim or source._a.shape[i] != a.size:
         raise RuntimeError(
             f"index_add_(): Number of indices ({a.size}) should be equal to source.size(dim) for source of shape "
@@ -148,26 +200,59 @@ def index_add(input, dim, index, source, *, alpha=1):
     if moved._a.shape[1:] != tuple(shape[1:]):
         raise RuntimeError("index_add_(): source and self must have the same shape except in dim")
     total = transpose(index_put_zeros(moved, tuple(shape), a, False), 0, i)
-    return add(input, total if alpha == 1 else mul(total, alpha))
+    r = add(input, total if alpha == 1 else mul(total, alpha))
+    return r if out is None else write_out(out, r)
 
 
 def index_copy(input, dim, index, source):
     """input with the slices at `index` along dim replaced by source's."""
     from .shape import clone
 
-    r = clone(input)
     i = check_dim(dim, input._a.ndim)
-    setitem(r, (slice(None),) * i + (wrap(_index_array(index, "index_copy", input._a.shape[i])),), source)
+    a = _index_array(index, "index_copy", input._a.shape[i] if input._a.ndim else 1)
+    if a.ndim > 1:
+        raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {a.ndim})")
+    if source._a.dtype != input._a.dtype:
+        raise RuntimeError(
+            f"index_copy_(): self and source expected to have the same dtype, but got (self) {input.dtype.short} and "
+            f"(source) {source.dtype.short}"
+        )
+    if input._a.ndim == 0:
+        return _as_vectors(lambda t, n, v: index_copy(t, 0, n, v), input, index, source)
+    if source._a.ndim and (source._a.ndim != input._a.ndim or source._a.shape[i] != a.size):
+        raise IndexError(
+            f"index_copy_(): Number of indices ({a.size}) should be equal to source.size(dim) for source of shape "
+            f"{list(source._a.shape)}"
+        )
+    r = clone(input)
+    setitem(r, (slice(None),) * i + (wrap(a.reshape(-1)),), source)
     return r
 
 
 def index_fill(input, dim, index, value):
+    """input with `value` (a number or 0-d tensor) in the slices at `index` along dim."""
+    from .elementwise import where
     from .shape import clone
 
-    r = clone(input)
     i = check_dim(dim, input._a.ndim)
-    setitem(r, (slice(None),) * i + (wrap(_index_array(index, "index_fill", input._a.shape[i])),), value)
-    return r
+    a = _index_array(index, "index_fill")
+    if a.ndim > 1:
+        raise IndexError("index_fill_(): Index has to be a vector/scalar")
+    n = input._a.shape[i] if input._a.ndim else 1
+    if a.size and (int(a.min()) < -n or int(a.max()) >= n):
+        raise IndexError(f"index_fill_(): an index of {a.tolist()} is out of bounds for dimension with size {n}")
+    if isinstance(value, Tensor) and value._a.ndim:
+        raise RuntimeError(
+            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._a.ndim} dimension(s)."
+        )
+    if isinstance(value, complex) and input._a.dtype.kind != "c":
+        raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
+    chosen = xp.zeros(n, bool)
+    chosen[a.reshape(-1)] = True
+    shape = (1,) * i + (n,) + (1,) * (input._a.ndim - i - 1) if input._a.ndim else ()
+    if not isinstance(value, Tensor):
+        value = wrap(xp.asarray(value).astype(input._a.dtype))
+    return where(wrap(chosen.reshape(shape)), value, input) if input._a.size else clone(input)
 
 
 def index_put_(self, indices, values, accumulate=False):
@@ -189,18 +274,46 @@ def index_put(input, indices, values, accumulate=False):
     return index_put_(clone(input), indices, values, accumulate)
 
 
-def take(input, index):
+def take(input, index, *, out=None):
     """The elements at flat positions."""
     from .shape import reshape
 
-    _index_array(index, "take")
-    return getitem(reshape(input, -1), index)
+    a = _index_array(index, "take")
+    if a.size and not input._a.size:
+        raise IndexError("take(): tried to take from an empty tensor")
+    r = getitem(reshape(input, -1), wrap(a))
+    return r if out is None else write_out(out, r, input, index)
 
 
-def take_along_dim(input, indices, dim=None):
-    from .shape import reshape
+def take_along_dim(input, indices, dim=None, *, out=None):
+    """The elements at `indices` along dim, both broadcast over the other dimensions; at flat positions without dim."""
+    from .shape import expand, reshape
 
-    return gather(reshape(input, -1), 0, reshape(indices, -1)) if dim is None else gather(input, dim, indices)
+    if not isinstance(indices, Tensor) or indices._a.dtype.name not in ("int64", "int32"):
+        raise RuntimeError(
+            f"torch.take_along_dim(): dtype of indices should be Long but got {getattr(indices, 'dtype', None)}"
+        )
+    if dim is None:
+        r = gather(reshape(input, -1), 0, reshape(indices, -1))
+        return r if out is None else write_out(out, r)
+    if input._a.ndim != indices._a.ndim:
+        raise RuntimeError(
+            f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input._a.ndim} dimensions for input, and {indices._a.ndim} dimensions for indices"
+        )
+    i = check_dim(dim, input._a.ndim)
+    n = input._a.shape[i]
+    place = indices._a
+    if place.size and int(place.min()) < 0:
+        place = xp.where(place < 0, place + n, place)
+    sizes = [[v for d, v in enumerate(t.shape) if d != i] for t in (input._a, place)]
+    try:
+        common = list(xp.broadcast_shapes(*map(tuple, sizes)))
+    except ValueError:
+        raise broadcast_error(input._a, place) from None
+    x = expand(input, (*common[:i], n, *common[i:]))
+    r = gather(x, i, expand(wrap(place), (*common[:i], place.shape[i], *common[i:])))
+    return r if out is None else write_out(out, r)
 
 
 def masked_fill(input, mask, value):
@@ -215,8 +328,15 @@ def masked_fill(input, mask, value):
             )
         value = value if value._fn is not None else value.item()
     if not isinstance(value, Tensor):
+        check_fill(input, value, "masked_fill")
         value = wrap(xp.asarray(value).astype(input._a.dtype))
     return where(mask, value, input)
+
+
+def check_fill(t, value, function):
+    """Raise where the number `value` is of a kind that t's dtype cannot hold."""
+    if isinstance(value, complex) and t._a.dtype.kind != "c":
+        raise RuntimeError(f"{function}: value cannot be converted to type {t.dtype} without overflow")
 
 
 def _check_mask(mask, function):
@@ -235,11 +355,20 @@ def masked_select(input, mask):
 
 
 def masked_scatter(input, mask, source):
-    from .shape import clone, reshape
+    """input with the first elements of source where mask, in order."""
+    from .shape import broadcast_tensors, clone, reshape
 
-    r = clone(input)
-    n = int(mask._a.sum())
-    setitem(r, mask, getitem(reshape(source, -1), slice(0, n)))
+    _check_mask(mask, "masked_scatter")
+    if source._a.dtype != input._a.dtype:
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes but got {input.dtype.short} and {source.dtype.short}"
+        )
+    x, m = broadcast_tensors(input, mask)
+    r = clone(x)
+    n = int(m._a.sum())
+    if n > source._a.size:
+        raise RuntimeError(f"masked_scatter: source has {source._a.size} elements, but mask has {n} that are True")
+    setitem(r, m, getitem(reshape(source, -1), slice(0, n)))
     return r
 
 
@@ -283,7 +412,13 @@ def masked_fill_(self, mask, value):
             raise RuntimeError(
                 f"The shape of the mask {list(mask._a.shape)} must broadcast to self's {list(self._a.shape)}"
             ) from None
-        self._a[m] = value._a if isinstance(value, Tensor) else value
+        if isinstance(value, Tensor) and value._a.ndim:
+            raise RuntimeError(
+                f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._a.ndim} dimension(s)."
+            )
+        v = value.item() if isinstance(value, Tensor) else value
+        check_fill(self, v, "masked_fill_")
+        self._a[m] = v
         self._bump()
         return self
     return in_place(self, masked_fill, mask, value, needs_copy=False)

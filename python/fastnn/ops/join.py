@@ -41,7 +41,7 @@ def cat(tensors, dim=0, *, out=None):
     r = wrap(Tensor._k.cat([v._a for v in kept], i))
     if grad_mode.enabled and any(v._fn is not None for v in kept):
         record(r, cat_rule, tuple(v._fn for v in kept), (i, tuple(v._a.shape[i] for v in kept)), ())
-    return r if out is None else _common.write_out(out, r)
+    return r if out is None else _common.write_out(out, r, *tensors)
 
 
 def cat_rule(k, dy, saved, needs):
@@ -92,24 +92,87 @@ def _at_least(v, n):
     return v
 
 
-def hstack(tensors):
-    tensors = [_at_least(v, 1) for v in tensors]
-    return cat(tensors, 0 if tensors[0]._a.ndim == 1 else 1)
+def hstack(tensors, *, out=None):
+    """The tensors side by side: along the second dimension, vectors along their one."""
+    tensors = _several(tensors, "hstack", lambda v: _at_least(v, 1))
+    return cat(tensors, 0 if tensors[0]._a.ndim == 1 else 1, out=out)
 
 
-def vstack(tensors):
-    return cat([_at_least(v, 2) for v in tensors], 0)
+def vstack(tensors, *, out=None):
+    """The tensors, with at least two dimensions, one below another."""
+    return cat(_several(tensors, "vstack", lambda v: _at_least(v, 2)), 0, out=out)
 
 
 row_stack = vstack
 
 
-def atleast_1d(input):
-    return _at_least(input, 1)
+def _at_least_form(name, lift):
+    def at_least(*tensors):
+        if len(tensors) == 1 and isinstance(tensors[0], Tensor):
+            return lift(tensors[0])
+        given = tensors[0] if len(tensors) == 1 else tensors
+        return tuple(lift(v) for v in given)
+
+    at_least.__name__ = at_least.__qualname__ = name
+    at_least.__doc__ = f"A tensor (or a tuple of those given) with at least {name[8]} dimensions, new ones of size 1."
+    return at_least
 
 
-def atleast_2d(input):
-    return _at_least(input, 2)
+def _three(v):
+    if v._a.ndim >= 3:
+        return v
+    return unsqueeze(_at_least(v, 2), -1)
+
+
+atleast_1d = _at_least_form("atleast_1d", lambda v: _at_least(v, 1))
+atleast_2d = _at_least_form("atleast_2d", lambda v: _at_least(v, 2))
+atleast_3d = _at_least_form("atleast_3d", _three)
+
+
+def dstack(tensors, *, out=None):
+    """The tensors, with at least three dimensions, one after another along the third."""
+    return cat(_several(tensors, "dstack", _three), 2, out=out)
+
+
+def _several(tensors, function, lift):
+    tensors = list(tensors)
+    if not tensors:
+        raise RuntimeError(f"{function} expects a non-empty TensorList")
+    return [lift(v) for v in tensors]
+
+
+def column_stack(tensors, *, out=None):
+    """Vectors as columns beside the columns of matrices."""
+    from .shape import reshape
+
+    columns = _several(tensors, "column_stack", lambda v: reshape(v, (v._a.size, 1)) if v._a.ndim < 2 else v)
+    return cat(columns, 1, out=out)
+
+
+def block_diag(*tensors):
+    """A matrix with the given ones along its diagonal; a vector is a row."""
+    from ._common import result_dtype
+    from .cast import cast
+    from .create import zeros
+
+    if not tensors:
+        return zeros(1, 0)
+    for i, v in enumerate(tensors):
+        if v._a.ndim > 2:
+            raise RuntimeError(
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {v._a.ndim} dimensions"
+            )
+    d = result_dtype(*tensors)
+    blocks = [cast(_at_least(v, 2), d) for v in tensors]
+    width = 0
+    total = sum(v._a.shape[1] for v in blocks)
+    rows = []
+    for v in blocks:
+        n, m = v._a.shape
+        parts = [zeros((n, width), dtype=d), v, zeros((n, total - width - m), dtype=d)]
+        rows.append(cat([p for p in parts if p._a.shape[1]] or [zeros((n, total), dtype=d)], 1))
+        width += m
+    return cat(rows, 0)
 
 
 def narrow(input, dim, start, length):
@@ -117,6 +180,9 @@ def narrow(input, dim, start, length):
     n = input._a.shape[check_dim(dim, input._a.ndim)] if input._a.ndim else 0
     if input._a.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, Tensor):
+        if start._a.ndim or start._a.dtype.kind not in "iu":
+            raise RuntimeError("start must be an 0-dim integral Tensor.")
     start = int(start)
     if start < 0:
         start += n
@@ -196,6 +262,15 @@ def tensor_split(input, indices_or_sections, dim=0):
     """Parts along dim: so many of nearly equal size, or cut at the indices given."""
     i = check_dim(dim, input._a.ndim)
     n = input._a.shape[i]
+    if input._a.ndim == 0:
+        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+    if isinstance(indices_or_sections, Tensor):
+        if indices_or_sections._a.dtype.name != "int64" or indices_or_sections._a.ndim > 1:
+            raise RuntimeError(
+                f"tensor_split expected tensor_indices_or_sections to have dtype of long and at most one dimension, got "
+                f"{indices_or_sections.dtype} with {indices_or_sections._a.ndim}"
+            )
+        indices_or_sections = indices_or_sections.tolist()
     if isinstance(indices_or_sections, int):
         c = indices_or_sections
         if c <= 0:
@@ -203,8 +278,40 @@ def tensor_split(input, indices_or_sections, dim=0):
         cuts = [n // c * j + min(j, n % c) for j in range(1, c)]
     else:
         cuts = [int(v) for v in indices_or_sections]
-    bounds = [0, *cuts, n]
+    bounds = [0, *(min(max(v + n if v < 0 else v, 0), n) for v in cuts), n]
     return tuple(_slice(input, i, a, max(a, b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True))
+
+
+def _split_form(name, least, axis):
+    def split_along(input, indices_or_sections):
+        n = input._a.ndim
+        if n < least:
+            raise RuntimeError(
+                f"torch.{name} requires a tensor with at least {least} dimension but got a tensor with {n} dimensions!"
+            )
+        dim = axis if n > axis else 0
+        size = input._a.shape[dim]
+        if isinstance(indices_or_sections, int) and (indices_or_sections <= 0 or size % indices_or_sections):
+            raise RuntimeError(
+                f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension {size} is not "
+                f"divisible by the split_size {indices_or_sections}!"
+            )
+        return tensor_split(input, indices_or_sections, dim)
+
+    split_along.__name__ = split_along.__qualname__ = name
+    split_along.__doc__ = f"tensor_split along dimension {axis}, into equal parts where a number is given."
+    return split_along
+
+
+hsplit, vsplit, dsplit = _split_form("hsplit", 1, 1), _split_form("vsplit", 2, 0), _split_form("dsplit", 3, 2)
+
+
+def split_with_sizes(input, split_sizes, dim=0):
+    """split into the sizes given."""
+    return split(input, list(split_sizes), dim)
+
+
+unsafe_split, unsafe_split_with_sizes = split, split_with_sizes
 
 
 def unbind(input, dim=0):

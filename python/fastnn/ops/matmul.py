@@ -8,6 +8,7 @@ from ..backend import variants, xp
 from ..tensor import Tensor, wrap
 from . import _autocast
 from ._common import write_out
+from .elementwise import _holomorphic
 from .shape import expand, reshape, squeeze, unsqueeze
 
 
@@ -22,8 +23,20 @@ def _same_dtype(a, b, function):
         )
 
 
+def _is_sparse(a, b):
+    return getattr(a, "is_sparse", False) or getattr(b, "is_sparse", False)
+
+
+def _sparse_matmul(a, b):
+    from .sparse import matmul as product
+
+    return product(a, b)
+
+
 def mm(input, mat2, *, out=None):
     """The product of two matrices."""
+    if (input.__class__ is not Tensor or mat2.__class__ is not Tensor) and _is_sparse(input, mat2):
+        return _sparse_matmul(input, mat2)
     if _autocast.depth:
         input, mat2 = _autocast.low(input, mat2)
     _same_dtype(input, mat2, "mm")
@@ -44,7 +57,8 @@ def gemm(a, b, bias=None, act="none"):
     r = wrap(Tensor._k.gemm(x, y))
     fa, fb = a._fn, b._fn
     if (fa is not None or fb is not None) and grad_mode.enabled:
-        record(r, mm_rule, (fa, fb), (x, y, variants.current()), (a, b, None))
+        rule = mm_rule if x.dtype.kind != "c" else mm_of_complex_rule
+        record(r, rule, (fa, fb), (x, y, variants.current()), (a, b, None))
     return r
 
 
@@ -57,6 +71,9 @@ def mm_rule(k, dy, saved, needs):
         )
     with variants.kernels(gemm=variant):
         return mm_rule(k, dy, (x, y, None), needs)
+
+
+mm_of_complex_rule = _holomorphic(mm_rule)
 
 
 def bmm(input, mat2, *, out=None):
@@ -75,7 +92,8 @@ def bmm(input, mat2, *, out=None):
     r = wrap(Tensor._k.bmm(x, y))
     fa, fb = input._fn, mat2._fn
     if (fa is not None or fb is not None) and grad_mode.enabled:
-        record(r, bmm_rule, (fa, fb), (x, y, variants.current()), (input, mat2, None))
+        rule = bmm_rule if x.dtype.kind != "c" else bmm_of_complex_rule
+        record(r, rule, (fa, fb), (x, y, variants.current()), (input, mat2, None))
     return r if out is None else write_out(out, r)
 
 
@@ -90,8 +108,13 @@ def bmm_rule(k, dy, saved, needs):
         return bmm_rule(k, dy, (x, y, None), needs)
 
 
+bmm_of_complex_rule = _holomorphic(bmm_rule)
+
+
 def matmul(input, other, *, out=None):
     """The matrix product: vectors, matrices, or batches of matrices that broadcast (torch.matmul's rules)."""
+    if (input.__class__ is not Tensor or other.__class__ is not Tensor) and _is_sparse(input, other):
+        return _sparse_matmul(input, other)
     if _autocast.depth:
         input, other = _autocast.low(input, other)
     if isinstance(input, Tensor) and isinstance(other, Tensor) and input._a.ndim == 2 and other._a.ndim == 2:
@@ -172,6 +195,8 @@ def dot(input, tensor, *, out=None):
 
 def mv(input, vec, *, out=None):
     """A matrix times a vector."""
+    if _is_sparse(input, vec):
+        return _sparse_matmul(input, vec)
     if input._a.ndim != 2 or vec._a.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got {input._a.ndim}, {vec._a.ndim}")
     return matmul(input, vec)

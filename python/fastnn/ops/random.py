@@ -7,7 +7,7 @@ from .. import random as generators
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, check_device, wrap
-from ._common import check_writable
+from ._common import check_writable, write_out
 from .create import _allocate, _shape
 
 
@@ -124,7 +124,9 @@ def bernoulli(input, p=None, *, generator=None, out=None):
         return bernoulli_(r, p, generator=generator)
     _check_probabilities(input)
     _fill(r._a, generator, "bernoulli_from_", xp.contiguous(input._a))
-    return r
+    if input._fn is not None and grad_mode.enabled:
+        record(r, filled_rule, (input._fn,), (), ())
+    return r if out is None else write_out(out, r, input)
 
 
 def _single(name):
@@ -184,7 +186,10 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     if not (rows.sum(1) > 0).all():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     r = generators.engine(generator).multinomial(rows, num_samples, replacement)
-    return wrap(r[0] if x.ndim == 1 else r)
+    r = wrap(r[0] if x.ndim == 1 else r)
+    if out is not None and out._a.dtype != r._a.dtype:
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {out.dtype.short}")
+    return r if out is None else write_out(out, r)
 
 
 # ---------------------------------------------------------------- new tensors
@@ -294,7 +299,19 @@ def randint_like(input, low=0, high=None, *, generator=None, dtype=None, layout=
     )
 
 
-def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None, requires_grad=False):
+def normal(
+    mean=0.0,
+    std=1.0,
+    size=None,
+    *,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """Normal numbers: of one mean and std in `size`, or elementwise where either is a tensor."""
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         if size is None:
@@ -309,4 +326,13 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
     if isinstance(std, Tensor) and std._a.size and not (std._a >= 0).all():
         raise RuntimeError("normal expects all elements of std >= 0.0")
     z = randn(shape, generator=generator, dtype=d)
-    return wrap(add(mul(z, std), mean)._a)
+    r = wrap(add(mul(z, std), mean)._a)
+    nodes = tuple(v._fn if isinstance(v, Tensor) else None for v in (mean, std))
+    if nodes != (None, None) and grad_mode.enabled:
+        record(r, normal_rule, nodes, tuple(getattr(v, "shape", ()) for v in (mean, std)), ())
+    return r if out is None else write_out(out, r)
+
+
+def normal_rule(k, dy, saved, needs):
+    """Draws are constants, torch says: zeros."""
+    return tuple(k.zeros(tuple(s), dy.dtype) for s in saved)

@@ -224,9 +224,6 @@ def mT(input):
     return transpose(input, -2, -1)
 
 
-adjoint = mT
-
-
 def movedim(input, source, destination):
     """Dimensions `source` moved to the places `destination`."""
     n = input._a.ndim
@@ -234,6 +231,9 @@ def movedim(input, source, destination):
     dst = [check_dim(d, n) for d in (destination if isinstance(destination, (tuple, list)) else (destination,))]
     if len(src) != len(dst):
         raise RuntimeError(f"movedim: Invalid source or destination dims: source ({src}) and destination ({dst})")
+    for name, dims in (("source", src), ("destination", dst)):
+        if len(set(dims)) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({dims})")
     order = [d for d in range(n) if d not in src]
     for d, s in sorted(zip(dst, src, strict=True)):
         order.insert(d, s)
@@ -363,6 +363,8 @@ copy = contiguous
 
 def resize_(self, *sizes, memory_format=None):
     """self with other sizes; its memory is kept where it suffices, else new elements are undefined."""
+    if self._fn is not None and grad_mode.enabled:
+        raise RuntimeError("cannot resize variables that require grad")
     shape = _ints(sizes, "resize_")
     n = Size(shape).numel()
     flat = self._a.reshape(-1)
@@ -370,6 +372,11 @@ def resize_(self, *sizes, memory_format=None):
     grown[: min(n, flat.size)] = flat[:n]
     self._a = grown.reshape(shape)
     return self
+
+
+def resize_as_(self, the_template, *, memory_format=None):
+    """resize_ to another tensor's shape."""
+    return resize_(self, the_template._a.shape)
 
 
 def squeeze_(self, dim=None):

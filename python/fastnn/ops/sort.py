@@ -4,6 +4,7 @@ import operator
 
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
+from ._common import write_out
 from .gather import gather
 
 
@@ -37,16 +38,21 @@ class kthvalue_result(_Pair):
     _name = "kthvalue"
 
 
-def sort(input, dim=-1, descending=False, stable=False):
+def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     """(values, indices) in order along dim; NaN counts as the largest. Equal values keep their order."""
     i = check_dim(dim, input._a.ndim)
     if input._a.ndim == 0:
-        return sort_result(input, wrap(xp.zeros((), "int64")))
-    order = wrap(Tensor._k.sorting(input._a, i, descending, True))
-    return sort_result(gather(input, i, order), order)
+        values, order = input, wrap(xp.zeros((), "int64"))
+    else:
+        order = wrap(Tensor._k.sorting(input._a, i, bool(descending), True))
+        values = gather(input, i, order)
+    if out is not None:
+        values, order = write_out(out[0], values), write_out(out[1], order)
+    return sort_result(values, order)
 
 
 def argsort(input, dim=-1, descending=False, stable=False):
+    """The indices that sort input along dim."""
     return sort(input, dim, descending, stable)[1]
 
 
@@ -88,13 +94,47 @@ def kthvalue(input, k, dim=-1, keepdim=False):
 
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
     """The distinct elements in ascending order (slices along dim), with positions and counts where asked."""
-    values, inverse, counts = xp.unique(input._a, dim)
+    values, inverse, counts = xp.unique(input._a, None if dim is None else check_dim(dim, input._a.ndim))
+    return _unique_results(input, values, inverse, counts, return_inverse, return_counts, dim)
+
+
+def _unique_results(input, values, inverse, counts, return_inverse, return_counts, dim):
     out = [wrap(values)]
     if return_inverse:
         out.append(wrap(inverse.reshape(input._a.shape) if dim is None else inverse.reshape(-1)))
     if return_counts:
         out.append(wrap(counts))
     return out[0] if len(out) == 1 else tuple(out)
+
+
+def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+    """Runs of equal elements (of equal slices along dim) as one each, with positions and lengths where asked."""
+    x = input._a
+    if dim is not None:
+        i = check_dim(dim, x.ndim)
+        if x.ndim and 0 in x.shape[:i] + x.shape[i + 1 :] and x.shape[i]:
+            raise RuntimeError(
+                "There are 0 sized dimensions, and they aren't selected by `dim`, so unique cannot be applied"
+            )
+        rows = (
+            xp.contiguous(x.swapaxes(0, i)).reshape(x.shape[i], x.size // max(x.shape[i], 1))
+            if x.ndim
+            else x.reshape(1, 1)
+        )
+    else:
+        rows = x.reshape(-1, 1)
+    n = rows.shape[0]
+    first = xp.ones(n, bool)
+    if n > 1:
+        first[1:] = (rows[1:] != rows[:-1]).any(1)
+    starts = xp.nonzero(first)[0]
+    inverse = first.cumsum() - 1
+    counts = xp.bincount(inverse, None, 0) if n else xp.zeros(0, "int64")
+    if dim is None:
+        values = x.reshape(-1)[starts]
+    else:
+        values = x[(slice(None),) * i + (starts,)] if x.ndim else x
+    return _unique_results(input, values, inverse, counts, return_inverse, return_counts, dim)
 
 
 def bincount(input, weights=None, minlength=0):
@@ -107,19 +147,72 @@ def bincount(input, weights=None, minlength=0):
     return wrap(xp.bincount(a, None if weights is None else weights._a, minlength))
 
 
-def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None):
-    """Where each value would go in a sorted vector."""
-    v = input._a if isinstance(input, Tensor) else xp.asarray(input)
+def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None, out=None):
+    """Where each value would go in a sorted vector, or in the sorted rows of the same leading sizes; `sorter` orders
+    rows that are not. side 'right' is after equal ones."""
+    if side not in (None, "left", "right"):
+        raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
+    if side == "left" and right:
+        raise RuntimeError(
+            "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True"
+        )
+    rows = sorted_sequence._a
+    if isinstance(input, Tensor):
+        v = input._a
+    elif rows.ndim == 1:
+        v = xp.asarray(input)
+    else:
+        raise RuntimeError(
+            f"torch.searchsorted(): input value can be a scalar only when boundaries tensor dimension is 1, but we got "
+            f"boundaries tensor dim({rows.ndim}) and input value's dim(0) numel(1)"
+        )
+    if rows.ndim == 0:
+        raise RuntimeError(
+            "torch.searchsorted(): input value's dimension is larger than 0 but boundaries tensor has no dimension"
+        )
+    if rows.ndim > 1 and (v.ndim != rows.ndim or v.shape[:-1] != rows.shape[:-1]):
+        raise RuntimeError(
+            f"torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor "
+            f"and input value tensor must match, but we got boundaries tensor {list(rows.shape)} and input value tensor "
+            f"{list(v.shape)}"
+        )
+    if isinstance(input, Tensor) and v.dtype != rows.dtype:
+        raise RuntimeError(
+            f"torch.searchsorted(): boundary tensor and input value tensor should have same dtype, but got boundary tensor "
+            f"dtype {sorted_sequence.dtype.short} and input value tensor dtype {input.dtype.short}"
+        )
+    if sorter is not None:
+        if sorter._a.shape != rows.shape:
+            raise RuntimeError(
+                f"torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
+                f"{list(rows.shape)} and got sorter tensor {list(sorter._a.shape)}"
+            )
+        if sorter._a.dtype.name != "int64":
+            raise RuntimeError(
+                f"torch.searchsorted(): sorter must be a tensor of long dtype but got dtype {sorter.dtype.short}"
+            )
+        if sorter._a.size and (sorter._a.min() < 0 or sorter._a.max() >= rows.shape[-1]):
+            raise RuntimeError("torch.searchsorted(): sorter index out of range")
+        rows = Tensor._k.gather(rows, rows.ndim - 1, sorter._a)
     side = side or ("right" if right else "left")
-    return wrap(xp.asarray(xp.searchsorted(sorted_sequence._a, v, side)).astype("int32" if out_int32 else "int64"))
+    found = xp.searchsorted(rows, v, side) if rows.ndim == 1 else Tensor._k.search_rows(rows, v, side)
+    r = wrap(xp.asarray(found).astype("int32" if out_int32 else "int64"))
+    if out is not None and out._a.dtype != r._a.dtype:
+        raise RuntimeError(f"torch.searchsorted(): output tensor's dtype is wrong, it can only be {r.dtype.short}")
+    return r if out is None else write_out(out, r)
 
 
-def bucketize(input, boundaries, *, out_int32=False, right=False):
-    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
+    """The index of the bucket between sorted boundaries that each value lies in."""
+    if boundaries._a.ndim != 1:
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries._a.ndim})")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
 
 
-def isin(elements, test_elements):
-    """Whether each element is among the others."""
-    return wrap(
-        xp.asarray(xp.isin(elements._a, test_elements._a if isinstance(test_elements, Tensor) else test_elements))
-    )
+def isin(elements, test_elements, *, assume_unique=False, invert=False):
+    """Whether each element is among the others (with invert: is not)."""
+    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
+        raise TypeError("isin(): one of elements and test_elements must be a Tensor")
+    x, y = (v._a if isinstance(v, Tensor) else xp.asarray(v) for v in (elements, test_elements))
+    found = xp.asarray(xp.isin(x, y))
+    return wrap(~found if invert else found)

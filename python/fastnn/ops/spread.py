@@ -113,7 +113,10 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
         p = 2.0
     elif isinstance(p, str):
         if p == "nuc":
-            raise NotImplementedError("norm: p='nuc' needs singular values, which fastnn does not have; use p='fro'")
+            from .linalg_forms import matrix_norm
+
+            r = matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+            return _finish(r, out)
         p = float(p)
     return vector_norm(input, p, dim, keepdim, dtype=dtype, out=out)
 

@@ -11,7 +11,7 @@ from .._tape import grad_mode, own_version, record
 from ..backend import xp
 from ..tensor import Tensor, wrap
 from ._common import broadcast_error, check_writable, in_place, rebase, result_dtype, write_out
-from .elementwise import ge, gt, le, logical_and, lt, mul, sub, where
+from .elementwise import _holomorphic, ge, gt, le, logical_and, lt, mul, sub, where
 
 NOTHING, INPUT, RESULT = range(3)  # what a gradient reads
 
@@ -39,6 +39,17 @@ def _rule(name, gradient, reads):
     return rule
 
 
+def _abs_of_complex_rule(k, dy, saved, needs):
+    """dy·z/|z|, 0 at 0."""
+    (z,) = saved
+    size = k.abs(z)
+    scale = k.where(k.eq(size, 0.0), 0.0, k.div(dy, k.where(k.eq(size, 0.0), 1.0, size)))
+    return (k.make_complex(k.mul(scale, k.real_part(z)), k.mul(scale, k.imag_part(z))),)
+
+
+_abs_of_complex_rule.__name__ = "abs_rule"
+
+
 def _without_float(x, name):
     """Integers, for a kernel that has a form for them. Raises for bools, but sign and square take them as 0 and 1."""
     if x.dtype.kind != "b" or name == "sign":
@@ -55,6 +66,7 @@ def _without_float(x, name):
 
 def _op(name, doc, reads, gradient, keeps_integers=False):
     rule = _rule(name, gradient, reads)
+    of_complex = _abs_of_complex_rule if name == "abs" else _holomorphic(rule)
 
     def op(input, *, out=None):
         if not isinstance(input, Tensor):
@@ -65,12 +77,13 @@ def _op(name, doc, reads, gradient, keeps_integers=False):
         r = wrap(getattr(Tensor._k, name)(x))
         fn = input._fn
         if fn is not None and grad_mode.enabled:
+            used = rule if x.dtype.kind != "c" else of_complex
             if reads == INPUT:
-                record(r, rule, (fn,), (x,), (input,))
+                record(r, used, (fn,), (x,), (input,))
             elif reads == RESULT:
-                record(r, rule, (fn,), (r._a,), (own_version(r),))
+                record(r, used, (fn,), (r._a,), (own_version(r),))
             else:
-                record(r, rule, (fn,), (), ())
+                record(r, used, (fn,), (), ())
         return r if out is None else write_out(out, r)
 
     op.__name__ = op.__qualname__ = name

@@ -2,21 +2,27 @@
 
 from .array import *  # noqa: F403
 from .attention import *  # noqa: F403
+from .complex import *  # noqa: F403
 from .conv2d import *  # noqa: F403
 from .ctc_loss import *  # noqa: F403
 from .elementwise import *  # noqa: F403
 from .embedding import *  # noqa: F403
+from .fft import *  # noqa: F403
 from .fold import *  # noqa: F403
 from .gemm import *  # noqa: F403
 from .interpolate import *  # noqa: F403
 from .layers import *  # noqa: F403
+from .linalg import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .optim import *  # noqa: F403
 from .optim_more import *  # noqa: F403
 from .pad import *  # noqa: F403
+from .pairs import *  # noqa: F403
 from .pool2d import *  # noqa: F403
 from .reduce import *  # noqa: F403
 from .rng import *  # noqa: F403
 from .softmax import *  # noqa: F403
+from .special import *  # noqa: F403
+from .statistics import *  # noqa: F403
 
 name = "numpy"

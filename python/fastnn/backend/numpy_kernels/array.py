@@ -6,6 +6,7 @@ __all__ = [
     "bincount_add",
     "cast",
     "cat",
+    "coo_mm",
     "copy",
     "diagonal_read",
     "diagonal_zeros",
@@ -23,6 +24,7 @@ __all__ = [
     "roll",
     "scatter",
     "scatter_add_zeros",
+    "scatter_reduce",
     "sorting",
     "stack",
     "t",
@@ -65,6 +67,9 @@ def unsqueeze(x, dim):
 
 
 def cast(x, dtype):
+    """x in `dtype`; a complex number as a real one is its real part."""
+    if x.dtype.kind == "c" and np.dtype(dtype).kind not in "cb":
+        x = x.real
     return x.astype(dtype)
 
 
@@ -115,6 +120,11 @@ def bincount_add(rows, index, shape):
     starts = np.flatnonzero(np.concatenate(([True], sorted_index[1:] != sorted_index[:-1])))
     out[sorted_index[starts]] = np.add.reduceat(rows[order], starts, axis=0)
     return out
+
+
+def coo_mm(rows, cols, values, dense, n):
+    """A sparse matrix of n rows times a dense one: Σ values[i]·dense[cols[i]] into row rows[i]."""
+    return bincount_add(values[:, None] * dense[cols], rows, (n, dense.shape[1]))
 
 
 def _along(index, dim):
@@ -206,3 +216,31 @@ def scatter(x, dim, index, values, reduce=None):
     else:
         raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce!r}")
     return out
+
+
+_REDUCING = {"sum": np.add, "mean": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
+
+
+def scatter_reduce(x, dim, index, src, reduce, include_self):
+    """x with src reduced into where gather(…, dim, index) reads, and how many values each element was made of."""
+    ufunc = _REDUCING[reduce]
+    out = np.array(x, copy=True)
+    count = np.ones(x.shape, x.dtype)
+    place = _along(index, dim)
+    if not include_self:
+        kind = x.dtype.kind
+        low, high = (
+            (-np.inf, np.inf)
+            if kind == "f"
+            else (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max)
+            if kind in "iu"
+            else (False, True)
+        )
+        out[place] = {"sum": 0, "mean": 0, "prod": 1, "amax": low, "amin": high}[reduce]
+        count[place] = 0
+    ufunc.at(out, place, src)
+    np.add.at(count, place, np.ones(1, x.dtype))
+    if reduce == "mean":
+        count = np.maximum(count, 1)
+        out = out / count if x.dtype.kind == "f" else out // count
+    return out.astype(x.dtype, copy=False), count

@@ -145,6 +145,38 @@ def cumprod(x, dim):
     return _accumulate(np.multiply, x, dim)
 
 
+def _running(x, dim, wins):
+    """(values, indices) of running extremes, the last of equal ones; a NaN stays."""
+    if x.ndim == 0:
+        return x.copy(), np.zeros((), np.int64)
+    rows = np.moveaxis(x, dim, 0)
+    values = np.empty_like(rows)
+    index = np.zeros(rows.shape, np.int64)
+    if rows.shape[0]:
+        best, at = rows[0].copy(), np.zeros(rows.shape[1:], np.int64)
+        for i in range(rows.shape[0]):
+            v = rows[i]
+            better = wins(v, best) | (v != v)
+            best, at = np.where(better, v, best), np.where(better, i, at)
+            values[i], index[i] = best, at
+    return np.ascontiguousarray(np.moveaxis(values, 0, dim)), np.ascontiguousarray(np.moveaxis(index, 0, dim))
+
+
+def cummax(x, dim):
+    return _running(x, dim, np.greater_equal)
+
+
+def cummin(x, dim):
+    return _running(x, dim, np.less_equal)
+
+
+def logcumsumexp(x, dim):
+    """Accumulated in float64: the gradient takes differences of such sums."""
+    if x.ndim == 0:
+        return x.copy()
+    return _array(np.logaddexp.accumulate(x.astype(np.float64), dim)).astype(x.dtype)
+
+
 def logsumexp(x, dim=None, keepdim=False):
     """Shifted by the largest value, where that is finite: rows of -inf give -inf, +inf gives +inf."""
     axes = _axes(x, dim)
@@ -166,5 +198,5 @@ def sum_to(x, shape):
 
 __all__ = [
     "sum", "prod", "mean", "amax", "amin", "argmax", "argmin", "max_dim", "min_dim", "var", "norm", "all", "any",
-    "cumsum", "cumprod", "logsumexp", "sum_to",
+    "cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "logsumexp", "sum_to",
 ]  # fmt: skip
