@@ -259,7 +259,8 @@ def linalg_eigh_rule(k, dy, saved, needs):
     gap = k.sub(_row(k, w), _column(k, w))
     inner = k.matmul(vh, gv)
     inner = k.where(_eye(k, gap), 0.0 if gw is None else _row(k, gw), k.div(inner, k.where(_eye(k, gap), 1.0, gap)))
-    return (k.matmul(k.matmul(v, inner), vh),)
+    g = k.matmul(k.matmul(v, inner), vh)
+    return (k.mul(k.add(g, hermitian(k, g)), 0.5),)
 
 
 def eigvalsh(A, UPLO="L", *, out=None):

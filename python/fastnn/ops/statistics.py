@@ -284,7 +284,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
             )
         if v._a.size and not (v._a >= 0).all():
             raise RuntimeError(f"cov(): {name} cannot be negative")
-        w = cast(v, x.dtype) if w is None else mul(w, cast(v, x.dtype))
+        w = v if w is None else mul(w, v)
     if w is None:
         total, average = float(n), div(sum_(x, 1), n)
     else:
@@ -293,7 +293,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
             raise RuntimeError("cov(): weights sum to zero, can't be normalized")
         average = div(sum_(mul(x, w), 1), total)
     if w is not None and aweights is not None and correction != 0:
-        norm = sub(total, div(mul(sum_(mul(w, cast(aweights, x.dtype))), float(correction)), total))
+        norm = sub(total, div(mul(sum_(mul(w, aweights)), float(correction)), total))
     else:
         norm = sub(total, float(correction)) if isinstance(total, Tensor) else total - correction
     norm_value = max(float(norm), 0.0)
