@@ -276,6 +276,27 @@ for _name in (
     "_nnz",
 ):
     setattr(Tensor, _name, _of_sparse(_name))
+
+
+def _storage(self):
+    """The memory behind the tensor, flat."""
+    from ._storage import storage
+
+    return storage(self)
+
+
+def _untyped_storage(self):
+    """The memory behind the tensor, in bytes."""
+    from ._storage import untyped_storage
+
+    return untyped_storage(self)
+
+
+def _record_stream(self, stream):
+    raise RuntimeError("record_stream: this tensor lives on the CPU, which has no streams")
+
+
+Tensor.storage, Tensor.untyped_storage, Tensor.record_stream = _storage, _untyped_storage, _record_stream
 Tensor.to_sparse_coo = Tensor.to_sparse
 Tensor.where, Tensor.as_subclass, Tensor.reinforce = _where, _as_subclass, _reinforce
 Tensor.output_nr = 0

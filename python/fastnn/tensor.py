@@ -8,7 +8,7 @@ import weakref
 
 from . import _tape, backend
 from . import dtypes as dt
-from ._device import CPU, check_device, device, strided
+from ._device import CPU, channels_last, channels_last_3d, check_device, device, strided
 from ._tape import InferenceVersion, Leaf, Version, grad_mode
 from .backend import xp
 
@@ -156,6 +156,10 @@ class Tensor:
         return xp.address(self._a) if self._a.size else 0
 
     def is_contiguous(self, memory_format=None) -> bool:
+        """Whether the elements lie in memory in order; with memory_format=channels_last, the channels last."""
+        if memory_format in (channels_last, channels_last_3d):
+            n = 4 if memory_format is channels_last else 5
+            return self._a.ndim == n and self._a.transpose(0, *range(2, n), 1).flags.c_contiguous
         return self._a.flags.c_contiguous
 
     def get_device(self) -> int:
@@ -487,7 +491,7 @@ def legacy_new(cls, data, d, function):
     t._fn = t._ver = t._grad = t._view = None
     if not data:
         t._a = xp.empty((0,), d.np)
-    elif len(data) == 1 and not hasattr(data[0], "__index__") or isinstance(data[0], Tensor):
+    elif len(data) == 1 and not isinstance(data[0], (int, xp.integer)):
         given = data[0]
         if isinstance(given, Tensor):
             if given.dtype is not d:

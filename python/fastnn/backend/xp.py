@@ -12,6 +12,7 @@ from numpy import (  # noqa: F401
     frombuffer,
     full,
     generic,
+    integer,
     isnan,
     ndarray,
     ndindex,

@@ -3,9 +3,10 @@
 import builtins
 
 from .. import dtypes as dt
+from .._device import preserve_format
 from .._tape import grad_mode, record
 from ..tensor import Tensor, check_device, wrap
-from .shape import clone
+from .shape import clone, contiguous
 
 
 def cast(input, dtype):
@@ -36,6 +37,8 @@ def to(input, *args, dtype=None, device=None, non_blocking=False, copy=False, me
             device = a
     check_device(device, "to")
     r = input if dtype is None else cast(input, dt.as_dtype(dtype, "to"))
+    if memory_format is not None and memory_format is not preserve_format:
+        r = contiguous(r, memory_format)
     return clone(r) if copy and r is input else r
 
 

@@ -487,6 +487,16 @@ def pinv_of(A, cut):
     return r
 
 
+def pinv_of_hermitian(A, w, v, cut):
+    """The pseudo-inverse of a symmetric (Hermitian) matrix by its eigenvalues w, those within `cut` of 0 left out."""
+    k = Tensor._k
+    inverse = k.mul(k.sign(w), k.pinv_cut(k.abs(w), cut))
+    r = wrap(k.matmul(k.mul(v, inverse[..., None, :]), hermitian(k, v)))
+    if A._fn is not None and grad_mode.enabled:
+        record(r, linalg_pinv_rule, (A._fn,), (A._a, r._a), (A, own_version(r)))
+    return r
+
+
 def linalg_pinv_rule(k, dy, saved, needs):
     """The derivative where the rank stays: of Golub and Pereyra, from the smaller side."""
     a, p = saved

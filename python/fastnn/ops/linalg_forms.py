@@ -9,7 +9,7 @@ from . import linalg as base
 from ._common import write_out
 from .arrange import tril, triu
 from .complex import conj
-from .elementwise import div, mul, pow, sub, where
+from .elementwise import div, mul, pow, sub
 from .join import cat, narrow
 from .linalg import LinAlgError, check_matrix
 from .matmul import matmul
@@ -284,11 +284,10 @@ def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
     if A._a.size == 0:
         return mT(A).clone()
     if hermitian:
-        w, v = base.eigh(A)
-        size = xp.absolute(w._a)
-        keep = wrap(size > _cut(A, size, atol, rtol, rcond, "linalg.pinv"))
-        inverse = where(keep, div(1.0, where(keep, w, 1.0)), 0.0)
-        return _finish(matmul(mul(v, unsqueeze(inverse, -2)), base._mh(v)), out)
+        w, v = Tensor._k.eigh(A._a, True)
+        size = xp.absolute(w)
+        cut = _cut(A, size, atol, rtol, rcond, "linalg.pinv")
+        return _finish(base.pinv_of_hermitian(A, w, v, cut), out)
     s = Tensor._k.svd(A._a, False)[1]
     return _finish(base.pinv_of(A, _cut(A, s, atol, rtol, rcond, "linalg.pinv")), out)
 
@@ -600,6 +599,8 @@ def qr(input, some=True, *, out=None):
 
 def logdet(input):
     """ln det; NaN where the determinant is negative."""
+    from .elementwise import where
+
     sign, size = base.slogdet(input)
     r = where(wrap(xp.asarray(sign._a < 0)), math.nan, size)
     return r

@@ -1,5 +1,6 @@
 """Views and rearrangements: shapes change, values do not. Views share memory and version with their base."""
 
+from .._device import channels_last, channels_last_3d, preserve_format
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Size, Tensor, check_dim, wrap
@@ -339,6 +340,8 @@ def repeat_interleave(input, repeats, dim=None, *, output_size=None):
 def clone(input, *, memory_format=None):
     """A copy, part of the graph. Keeps the order of dimensions in memory, as torch.preserve_format does."""
     r = wrap(input._a.copy(order="K"))
+    if memory_format is not None and memory_format is not preserve_format:
+        r = contiguous(r, memory_format)
     if input._fn is not None and grad_mode.enabled:
         record(r, clone_rule, (input._fn,), (), ())
     return r
@@ -349,10 +352,20 @@ def clone_rule(k, dy, saved, needs):
 
 
 def contiguous(input, memory_format=None):
-    """Itself where C-contiguous, else a copy that is."""
-    if input._a.flags.c_contiguous:
+    """Itself where its elements lie in memory in order, else a copy that does; memory_format=channels_last asks for the
+    channels of images last in memory."""
+    x = input._a
+    if memory_format in (channels_last, channels_last_3d):
+        n = 4 if memory_format is channels_last else 5
+        if x.ndim != n:
+            raise RuntimeError(f"required rank {n} tensor to use {memory_format} format, but got {x.ndim} dimensions")
+        if input.is_contiguous(memory_format):
+            return input
+        r = wrap(Tensor._k.copy(x.transpose(0, *range(2, n), 1)).transpose(0, n - 1, *range(1, n - 1)))
+    elif x.flags.c_contiguous:
         return input
-    r = wrap(Tensor._k.copy(input._a))
+    else:
+        r = wrap(Tensor._k.copy(x))
     if input._fn is not None and grad_mode.enabled:
         record(r, clone_rule, (input._fn,), (), ())
     return r
