@@ -80,6 +80,20 @@ def _smooth(name, rule, numbers=()):
     return op
 
 
+def _kernel_in_place(input, kernel, rule, *numbers):
+    """A kernel of its own, in place, for an op whose gradient may read the result where it would read the input."""
+    check_writable(input)
+    a = input._a
+    fn = input._fn if grad_mode.enabled else None
+    getattr(Tensor._k, kernel)(a, *numbers, a)
+    input._bump()
+    if fn is not None:
+        r = wrap(a)
+        r._ver = input._ver
+        rebase(input, record(r, rule, (fn,), (a, *numbers), (input._ver, *(None for _ in numbers)))._fn)
+    return input
+
+
 def leaky_relu_rule(k, dy, saved, needs):
     return (k.leaky_relu_backward(dy, *saved),)
 
@@ -95,6 +109,8 @@ _leaky_relu = _smooth("leaky_relu", leaky_relu_rule)
 def leaky_relu(input, negative_slope=0.01, inplace=False):
     """input where positive, else negative_slope·input."""
     if inplace:
+        if negative_slope > 0 and input._a.dtype.kind == "f":  # the result has the input's signs
+            return _kernel_in_place(input, "leaky_relu", leaky_relu_rule, float(negative_slope))
         return in_place(input, _leaky_relu, float(negative_slope))
     return _leaky_relu(input, float(negative_slope))
 
@@ -230,11 +246,13 @@ _hardtanh = _smooth("hardtanh", hardtanh_rule)
 
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """input within [min_val, max_val]; the gradient stops at the bounds."""
-    if inplace:
-        return in_place(input, hardtanh, min_val, max_val)
-    t = operand(input, "hardtanh")
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
+    if inplace:
+        if input._a.dtype.kind == "f":  # the result stands at a bound where the input does, or beyond
+            return _kernel_in_place(input, "hardtanh", hardtanh_rule, float(min_val), float(max_val))
+        return in_place(input, hardtanh, min_val, max_val)
+    t = operand(input, "hardtanh")
     if t._a.dtype.kind == "u" and min_val < 0:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     if t._a.dtype.kind in "iu":
@@ -394,7 +412,24 @@ def glu(input, dim=-1):
     n = t._a.shape[dim]
     if n % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {n}")
-    return mul(narrow(t, dim, 0, n // 2), sigmoid(narrow(t, dim, n // 2, n // 2)))
+    left, right = narrow(t, dim, 0, n // 2), narrow(t, dim, n // 2, n // 2)
+    k = Tensor._k
+    gate = k.sigmoid(right._a)
+    r = wrap(k.mul(left._a, gate))
+    if t._fn is not None and grad_mode.enabled:
+        record(r, glu_rule, (t._fn,), (t._a, dim), (t, None))
+    return r
+
+
+def glu_rule(k, dy, saved, needs):
+    """(dy·s, dy·a·s·(1 - s)) along `dim`, s = sigmoid b."""
+    x, dim = saved
+    lead = (slice(None),) * dim
+    n = x.shape[dim] // 2
+    a, b = x[(*lead, slice(0, n))], x[(*lead, slice(n, None))]
+    s = k.sigmoid(b)
+    da = k.mul(dy, s)
+    return (k.cat([da, k.mul(k.mul(da, a), k.sub(1.0, s))], dim),)
 
 
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):

@@ -240,6 +240,12 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
         )
     oh, ow = _output_size(output_size, (h, w), "adaptive_max_pool2d")
     check_size((n, c, oh, ow), "adaptive_max_pool2d")
+    if oh * ow > 1 and h % oh == 0 and w % ow == 0:
+        how = ((h // oh, w // ow),) * 2
+        r = max_pool2d(x, *how, return_indices=return_indices)
+        if not return_indices:
+            return squeeze(r, 0) if single else r
+        return tuple(squeeze(v, 0) for v in r) if single else r
     index = xp.empty((n, c, oh, ow), "int64")
     for i, (top, bottom) in enumerate(_bins(h, oh)):
         for j, (left, right) in enumerate(_bins(w, ow)):

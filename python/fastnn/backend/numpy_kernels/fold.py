@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .pad import constant_pad
+
 __all__ = ["col2im", "im2col"]
 
 
@@ -12,14 +14,12 @@ def _out(size, kernel, dilation, padding, stride):
     )
 
 
-def im2col(x, kernel, dilation, padding, stride):
+def im2col(x, kernel, dilation, padding, stride, empty=np.empty):
     """[N, C, H, W] -> [N, C·R·S, P·Q]: column p·Q + q holds the window at (p, q)."""
     n, c, h, w = x.shape
     p, q = _out((h, w), kernel, dilation, padding, stride)
     if padding[0] or padding[1]:
-        padded = np.zeros((n, c, h + 2 * padding[0], w + 2 * padding[1]), x.dtype)
-        padded[:, :, padding[0] : padding[0] + h, padding[1] : padding[1] + w] = x
-        x = padded
+        x = constant_pad(x, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2), 0, empty)
     sn, sc, sh, sw = x.strides
     windows = np.lib.stride_tricks.as_strided(
         x,
@@ -27,7 +27,9 @@ def im2col(x, kernel, dilation, padding, stride):
         (sn, sc, sh * dilation[0], sw * dilation[1], sh * stride[0], sw * stride[1]),
         writeable=False,
     )
-    return windows.reshape(n, c * kernel[0] * kernel[1], p * q).copy()
+    out = empty((n, c * kernel[0] * kernel[1], p * q), x.dtype)
+    out.reshape(windows.shape)[...] = windows
+    return out
 
 
 def col2im(columns, size, kernel, dilation, padding, stride):

@@ -1,0 +1,19 @@
+"""Padding, resampling and windows: the twins, whose results come from the caching allocator here."""
+
+from functools import partial
+
+from fastnn._cpu import empty
+
+from ..numpy_kernels import fold, interpolate, pad
+
+constant_pad = partial(pad.constant_pad, empty=empty)
+index_pad = partial(pad.index_pad, empty=empty)
+index_pad_backward = partial(pad.index_pad_backward, empty=empty)
+im2col = partial(fold.im2col, empty=empty)
+block_repeat = partial(interpolate.block_repeat, empty=empty)
+resample = partial(interpolate.resample, empty=empty)
+resample_backward = partial(interpolate.resample_backward, empty=empty)
+
+__all__ = [
+    "block_repeat", "constant_pad", "im2col", "index_pad", "index_pad_backward", "resample", "resample_backward",
+]  # fmt: skip
