@@ -30,6 +30,8 @@ set(FASTNN_KERNEL_SOURCES
   csrc/cpu/attention.cpp
   csrc/cpu/attention_backward.cpp
   csrc/cpu/embedding.cpp
+  csrc/cpu/rnn.cpp
+  csrc/cpu/rnn_backward.cpp
 )
 set(FASTNN_RUNTIME_SOURCES
   csrc/runtime/cpu_features.cpp
@@ -64,6 +66,7 @@ set(FASTNN_BINDING_SOURCES
   csrc/bindings_norm.cpp
   csrc/bindings_attention.cpp
   csrc/bindings_embedding.cpp
+  csrc/bindings_rnn.cpp
 )
 
 # Where the bits of each rounding are part of the interface, multiply-adds are fused by name only.

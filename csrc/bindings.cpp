@@ -192,6 +192,7 @@ PYBIND11_MODULE(_cpu, m) {
   bind_norm(m);
   bind_attention(m);
   bind_embedding(m);
+  bind_rnn(m);
   bind_elementwise(m);
   bind_reduce(m);
   bind_softmax(m);

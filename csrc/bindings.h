@@ -45,6 +45,7 @@ void bind_pool2d(py::module_& m);
 void bind_norm(py::module_& m);
 void bind_attention(py::module_& m);
 void bind_embedding(py::module_& m);
+void bind_rnn(py::module_& m);
 void bind_elementwise(py::module_& m);
 void bind_reduce(py::module_& m);
 void bind_softmax(py::module_& m);

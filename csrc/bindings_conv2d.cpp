@@ -7,50 +7,78 @@ namespace fastnn {
 namespace {
 
 struct Geometry {
-  Pair stride, padding, dilation;
+  Sizes stride, padding, dilation;  // one for each spatial dimension
   int64_t groups;
+  bool plain;
 };
 
-// x [N, C, H, W], w [K, C/groups, R, S]; everything is checked before anything is allocated.
-Conv2dShape make_shape(const char* fn, const Sizes& x, const Sizes& w, const Geometry& g) {
-  check_rank(fn, "input [N, C, H, W]", x);
-  check_rank(fn, "weight [K, C/groups, R, S]", w);
-  check_pair(fn, "stride", g.stride, 1);
-  check_pair(fn, "padding", g.padding, 0);
-  check_pair(fn, "dilation", g.dilation, 1);
+// The last two or three sizes of x and w, or of arguments: (depth,) height, width; depth is `flat` without one.
+struct Triple {
+  int64_t d, h, w;
+};
+Triple triple(const Sizes& v, int64_t flat) {
+  const size_t n = v.size();
+  return {n > 2 ? v[n - 3] : flat, v[n - 2], v[n - 1]};
+}
+
+void check_argument(const char* fn, const char* name, const Sizes& v, size_t dims, int64_t low) {
+  if (v.size() != dims)
+    fail(fn, std::string(name) + " should have " + std::to_string(dims) + " numbers, but got " + show(v));
+  for (int64_t n : v)
+    if (n < low || n > kMaxArgument)
+      fail(fn, std::string(name) + " should be " + (low ? "greater than zero" : "non-negative") + " and at most " +
+                   std::to_string(kMaxArgument) + ", but got " + show(v));
+}
+void check_dims(const char* fn, const char* name, const Sizes& s, size_t rank) {
+  if (s.size() != rank) fail(fn, "expected a " + std::to_string(rank) + "-D " + name + ", but got shape " + show(s));
+  for (int64_t n : s)
+    if (n < 0 || n > kMaxSize) fail(fn, std::string(name) + " of shape " + show(s) + " is out of range");
+}
+
+// x [N, C, (D,) H, W], w [K, C/groups, (T,) R, S]; everything is checked before anything is allocated.
+Conv2dShape make_shape(const char* fn, size_t dims, const Sizes& x, const Sizes& w, const Geometry& g) {
+  check_dims(fn, dims == 2 ? "input [N, C, H, W]" : "input [N, C, D, H, W]", x, dims + 2);
+  check_dims(fn, dims == 2 ? "weight [K, C/groups, R, S]" : "weight [K, C/groups, T, R, S]", w, dims + 2);
+  check_argument(fn, "stride", g.stride, dims, 1);
+  check_argument(fn, "padding", g.padding, dims, 0);
+  check_argument(fn, "dilation", g.dilation, dims, 1);
   if (g.groups < 1) fail(fn, "groups should be greater than zero, but got " + std::to_string(g.groups));
   if (w[0] < 1 || w[0] % g.groups)
     fail(fn, "expected a weight whose first size is a positive multiple of groups = " + std::to_string(g.groups) +
                  ", but got weight of shape " + show(w));
-  if (w[2] < 1 || w[3] < 1) fail(fn, "kernel size should be greater than zero, but got weight of shape " + show(w));
+  const Sizes window(w.begin() + 2, w.end()), image(x.begin() + 2, x.end());
+  for (int64_t n : window)
+    if (n < 1) fail(fn, "kernel size should be greater than zero, but got weight of shape " + show(w));
   if (x[1] % g.groups || x[1] / g.groups != w[1])
     fail(fn, "weight of shape " + show(w) + " with groups = " + std::to_string(g.groups) + " does not fit the " +
                  std::to_string(x[1]) + " channels of input " + show(x));
-  if (x[2] < 1 || x[3] < 1) fail(fn, "only the batch or the channels of an input may be empty, but got " + show(x));
-  Conv2dShape s{x[0],
-                x[1],
-                x[2],
-                x[3],
-                w[0],
-                0,
-                0,
-                w[2],
-                w[3],
-                g.groups,
-                g.stride.first,
-                g.stride.second,
-                g.padding.first,
-                g.padding.second,
-                g.dilation.first,
-                g.dilation.second};
-  // Compared by division: dilation * (R - 1) may not fit 64 bits.
-  const int64_t room_h = s.H + 2 * s.pad_h - 1, room_w = s.W + 2 * s.pad_w - 1;
-  if (s.R - 1 > room_h / s.dilation_h || s.S - 1 > room_w / s.dilation_w)
-    fail(fn, "kernel size " + show(Pair{s.R, s.S}) + " with dilation " + show(g.dilation) +
-                 " can't be greater than the padded input size " + show(Pair{room_h + 1, room_w + 1}));
-  s.P = (room_h - s.dilation_h * (s.R - 1)) / s.stride_h + 1;
-  s.Q = (room_w - s.dilation_w * (s.S - 1)) / s.stride_w + 1;
+  for (int64_t n : image)
+    if (n < 1) fail(fn, "only the batch or the channels of an input may be empty, but got " + show(x));
+  Sizes out(dims), padded(dims);
+  for (size_t i = 0; i < dims; i++) {
+    // Compared by division: dilation * (R - 1) may not fit 64 bits.
+    padded[i] = image[i] + 2 * g.padding[i];
+    if (window[i] - 1 > (padded[i] - 1) / g.dilation[i])
+      fail(fn, "kernel size " + show(window) + " with dilation " + show(g.dilation) +
+                   " can't be greater than the padded input size, here " + std::to_string(padded[i]));
+    out[i] = (padded[i] - 1 - g.dilation[i] * (window[i] - 1)) / g.stride[i] + 1;
+  }
+  const Triple size = triple(image, 1), taps = triple(window, 1), o = triple(out, 1), stride = triple(g.stride, 1),
+               pad = triple(g.padding, 0), dilation = triple(g.dilation, 1);
+  Conv2dShape s{x[0],   x[1],     size.h,   size.w,   w[0],  o.h,   o.w,        taps.h,
+                taps.w, g.groups, stride.h, stride.w, pad.h, pad.w, dilation.h, dilation.w};
+  s.D = size.d;
+  s.T = taps.d;
+  s.O = o.d;
+  s.stride_d = stride.d;
+  s.pad_d = pad.d;
+  s.dilation_d = dilation.d;
+  s.plain = g.plain;
   return s;
+}
+
+Sizes output_sizes(const Conv2dShape& s, size_t dims) {
+  return dims == 2 ? Sizes{s.N, s.K, s.P, s.Q} : Sizes{s.N, s.K, s.O, s.P, s.Q};
 }
 
 GemmAct activation(const char* fn, const std::string& name) {
@@ -74,7 +102,7 @@ template <class F>
 void run(const Conv2dShape& s, size_t workspace, Ctx ctx, const F& f) {
   const Workspace scratch(workspace);
   ctx.workspace = scratch.get();
-  const double macs = static_cast<double>(s.N) * s.K * s.P * s.Q * (s.C / s.groups) * s.R * s.S;
+  const double macs = static_cast<double>(s.N) * s.K * s.O * s.P * s.Q * (s.C / s.groups) * s.T * s.R * s.S;
   if (macs > 200000) {
     py::gil_scoped_release nogil;
     f(ctx);
@@ -83,10 +111,9 @@ void run(const Conv2dShape& s, size_t workspace, Ctx ctx, const F& f) {
   }
 }
 
-py::array conv2d(const py::array& x, const py::array& w, const std::optional<py::array>& bias, Pair stride,
-                 Pair padding, Pair dilation, int64_t groups, const std::string& act) {
-  const char* fn = "conv2d";
-  const Conv2dShape s = make_shape(fn, sizes(x), sizes(w), {stride, padding, dilation, groups});
+py::array forward(const char* fn, size_t dims, const py::array& x, const py::array& w,
+                  const std::optional<py::array>& bias, const Geometry& g, const std::string& act) {
+  const Conv2dShape s = make_shape(fn, dims, sizes(x), sizes(w), g);
   const GemmAct code = activation(fn, act);
   if (bias) check_size(fn, "bias", *bias, {s.K});
   const Operand a = operand(fn, "input", x), b = operand(fn, "weight", w);
@@ -96,7 +123,7 @@ py::array conv2d(const py::array& x, const py::array& w, const std::optional<py:
     c = operand(fn, "bias", *bias);
     same_dtype(fn, "input", a, "bias", *c);
   }
-  py::array y = new_array(a.array.dtype(), {s.N, s.K, s.P, s.Q});
+  py::array y = new_array(a.array.dtype(), output_sizes(s, dims));
   if (s.N == 0) return y;
   void* out = y.mutable_data();
   const Ctx ctx{num_threads(), nullptr};
@@ -105,14 +132,13 @@ py::array conv2d(const py::array& x, const py::array& w, const std::optional<py:
   return y;
 }
 
-py::array conv2d_backward_input(const py::array& dy, const py::array& w, const Sizes& x_shape, Pair stride,
-                                Pair padding, Pair dilation, int64_t groups) {
-  const char* fn = "conv2d_backward_input";
-  const Conv2dShape s = make_shape(fn, x_shape, sizes(w), {stride, padding, dilation, groups});
-  check_size(fn, "dy", dy, {s.N, s.K, s.P, s.Q});
+py::array backward_input(const char* fn, size_t dims, const py::array& dy, const py::array& w, const Sizes& x_shape,
+                         const Geometry& g) {
+  const Conv2dShape s = make_shape(fn, dims, x_shape, sizes(w), g);
+  check_size(fn, "dy", dy, output_sizes(s, dims));
   const Operand a = operand(fn, "dy", dy), b = operand(fn, "weight", w);
   same_dtype(fn, "dy", a, "weight", b);
-  py::array dx = new_array(a.array.dtype(), {s.N, s.C, s.H, s.W});
+  py::array dx = new_array(a.array.dtype(), x_shape);
   if (s.N == 0 || s.C == 0) return dx;
   void* out = dx.mutable_data();
   const Ctx ctx{num_threads(), nullptr};
@@ -121,14 +147,13 @@ py::array conv2d_backward_input(const py::array& dy, const py::array& w, const S
   return dx;
 }
 
-py::array conv2d_backward_weight(const py::array& dy, const py::array& x, const Sizes& w_shape, Pair stride,
-                                 Pair padding, Pair dilation, int64_t groups) {
-  const char* fn = "conv2d_backward_weight";
-  const Conv2dShape s = make_shape(fn, sizes(x), w_shape, {stride, padding, dilation, groups});
-  check_size(fn, "dy", dy, {s.N, s.K, s.P, s.Q});
+py::array backward_weight(const char* fn, size_t dims, const py::array& dy, const py::array& x, const Sizes& w_shape,
+                          const Geometry& g) {
+  const Conv2dShape s = make_shape(fn, dims, sizes(x), w_shape, g);
+  check_size(fn, "dy", dy, output_sizes(s, dims));
   const Operand a = operand(fn, "dy", dy), b = operand(fn, "input", x);
   same_dtype(fn, "dy", a, "input", b);
-  py::array dw = new_array(a.array.dtype(), {s.K, s.C / s.groups, s.R, s.S});
+  py::array dw = new_array(a.array.dtype(), w_shape);
   if (s.C == 0) return dw;
   void* out = dw.mutable_data();
   const Ctx ctx{num_threads(), nullptr};
@@ -137,16 +162,40 @@ py::array conv2d_backward_weight(const py::array& dy, const py::array& x, const 
   return dw;
 }
 
+// The three functions in `dims` dimensions; `plain`: by the loops that define them.
+void bind(py::module_& m, const char* forward_name, const char* input_name, const char* weight_name, size_t dims) {
+  using py::arg;
+  m.def(
+      forward_name,
+      [=](const py::array& x, const py::array& w, const std::optional<py::array>& bias, Sizes stride, Sizes padding,
+          Sizes dilation, int64_t groups, const std::string& act, bool plain) {
+        return forward(forward_name, dims, x, w, bias, {stride, padding, dilation, groups, plain}, act);
+      },
+      arg("x"), arg("w"), arg("bias"), arg("stride"), arg("padding"), arg("dilation"), arg("groups"),
+      arg("act") = "none", arg("plain") = false);
+  m.def(
+      input_name,
+      [=](const py::array& dy, const py::array& w, const Sizes& x_shape, Sizes stride, Sizes padding, Sizes dilation,
+          int64_t groups, bool plain) {
+        return backward_input(input_name, dims, dy, w, x_shape, {stride, padding, dilation, groups, plain});
+      },
+      arg("dy"), arg("w"), arg("x_shape"), arg("stride"), arg("padding"), arg("dilation"), arg("groups"),
+      arg("plain") = false);
+  m.def(
+      weight_name,
+      [=](const py::array& dy, const py::array& x, const Sizes& w_shape, Sizes stride, Sizes padding, Sizes dilation,
+          int64_t groups, bool plain) {
+        return backward_weight(weight_name, dims, dy, x, w_shape, {stride, padding, dilation, groups, plain});
+      },
+      arg("dy"), arg("x"), arg("w_shape"), arg("stride"), arg("padding"), arg("dilation"), arg("groups"),
+      arg("plain") = false);
+}
+
 }  // namespace
 
 void bind_conv2d(py::module_& m) {
-  using py::arg;
-  m.def("conv2d", &conv2d, arg("x"), arg("w"), arg("bias"), arg("stride"), arg("padding"), arg("dilation"),
-        arg("groups"), arg("act") = "none");
-  m.def("conv2d_backward_input", &conv2d_backward_input, arg("dy"), arg("w"), arg("x_shape"), arg("stride"),
-        arg("padding"), arg("dilation"), arg("groups"));
-  m.def("conv2d_backward_weight", &conv2d_backward_weight, arg("dy"), arg("x"), arg("w_shape"), arg("stride"),
-        arg("padding"), arg("dilation"), arg("groups"));
+  bind(m, "conv2d", "conv2d_backward_input", "conv2d_backward_weight", 2);
+  bind(m, "conv3d", "conv3d_backward_input", "conv3d_backward_weight", 3);
 }
 
 }  // namespace fastnn

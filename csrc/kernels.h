@@ -39,9 +39,13 @@ struct GemmArgs {
 // ---- conv2d ----
 // y[n, k, p, q] = act(bias[k] + sum over c, r, s of x[n, c, p*stride - pad + r*dilation, ...] * w[k, c, r, s]), zero
 // outside x; output channel k of group g = k / (K/groups) sees the C/groups channels of group g. All C-contiguous.
+// Three dimensions: x is [N, C, D, H, W], w [K, C/groups, T, R, S], y [N, K, O, P, Q]. A 2-D convolution has D = T = O
+// = 1.
 struct Conv2dShape {
   int64_t N, C, H, W, K, P, Q, R, S, groups;
   int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+  int64_t D = 1, T = 1, O = 1, stride_d = 1, pad_d = 0, dilation_d = 1;
+  bool plain = false;  // by the loops that define it
 };
 enum class ConvPass : int { Forward, Input };
 
@@ -221,6 +225,39 @@ struct EmbeddingArgs {
   Bag bag;
   int64_t padding;  // bags: rows that are left out; -1: none
   int64_t* chosen;  // Bag::Max: [bags, width], the lookup whose row gave each; -1: none
+};
+
+// ---- rnn ----
+enum class RnnCell : int { Tanh, Relu, Lstm, Gru };
+// One direction of one layer over all steps; gates G = 1, 1, 4 (i, f, g, o), 3 (r, z, n). Rows: those of step t follow
+// those of step t - 1, the sequences of a batch longest first, so that step t has the first sizes[t] of them.
+//   K = proj or hidden: the width of h. All arrays are contiguous but y, dy (rows ldy, lddy apart).
+struct RnnArgs {
+  Dtype dtype;
+  RnnCell cell;
+  int64_t steps, batch, hidden, proj;  // proj: 0, or LSTM's h = w_hr (o tanh c)
+  const int64_t* sizes;                // [steps]
+  bool reverse;                        // from the last step to the first
+  bool keep;                           // for backward: gates, cells, hn and outputs stay; else cells is [batch, hidden]
+  const void* w_hh;                    // [G * hidden, K]
+  const void* w_hr;                    // [proj, hidden]
+  const void* b_hn;                    // GRU: [hidden] or null
+  const void *h0, *c0;                 // [batch, K], [batch, hidden], or null: zeros
+  const void* gh;                      // [batch, G * hidden] or null: w_hh h0, computed before; for one step
+  void* gates;                         // [rows, G * hidden]: the input's share with all biases but b_hn -> the gates
+  void* y;                             // [rows, K]
+  int64_t ldy;
+  void* cells;    // LSTM: [rows, hidden]
+  void* hn;       // GRU: [rows, hidden], W_hn h + b_hn; null without keep
+  void* outputs;  // with proj: [rows, hidden], o tanh c
+  // backward: dgates [rows, G * hidden], a GRU's [rows, 4 * hidden] are those of (W_hn h, r, z, W_in x)
+  const void* dy;  // [rows, K] or null
+  int64_t lddy;
+  const void *dh, *dc;  // [batch, K], [batch, hidden] or null: gradients of each sequence's last h and c
+  void* dgates;
+  int64_t lddg;  // rows of dgates apart, at a distance that spreads them over L1's sets
+  void* carry;   // [batch, hidden]: LSTM's gradient of c0; GRU's share z dh of the gradient of h0
+  void* dhs;     // with proj: [rows, proj], the gradient of every h
 };
 
 // ---- optim ----

@@ -512,4 +512,59 @@ case(
     (2, 4),
 )
 
+# Recurrent layers: (x, h0, c0, weights of each direction), sizes of the steps.
+GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
+
+
+def recurrent(function, directions, packed, projected=0):
+    hidden, features = 3, 2
+    width = projected or hidden
+    gates = GATES[function] * hidden
+    shapes = [(gates, features), (gates, width), (gates,), (gates,), *([(projected, hidden)] if projected else [])]
+    states = [(directions, 2, width), *([(directions, 2, hidden)] if function == "lstm" else [])]
+
+    def run(T, x, *rest):
+        hx, weights = rest[: len(states)], rest[len(states) :]
+        hx = hx if function == "lstm" else hx[0]
+        options = (list(weights), True, 1, 0.0, False, directions == 2)
+        if packed:
+            return getattr(T, function)(x, T.tensor([2, 2, 1]), hx, *options)
+        return getattr(T, function)(x, hx, *options, False)
+
+    x = (5, features) if packed else (3, 2, features)
+    # Small states and weights: gates in the middle of their range.
+    inputs = [("unit", s) for s in (x, *states, *(shapes * directions))]
+    name = f"{function}{' both directions' if directions == 2 else ''}{' packed' if packed else ''}"
+    case(name + (" projected" if projected else ""), run, *inputs)
+
+
+for _function in ("rnn_tanh", "lstm", "gru"):
+    recurrent(_function, 1, False)
+    recurrent(_function, 2, True)
+recurrent("rnn_relu", 1, False)
+recurrent("lstm", 2, True, projected=2)
+case(
+    "lstm_cell", lambda T, x, h, c, w, u, b, d: T.lstm_cell(x, (h, c), w, u, b, d),
+    *(("unit", s) for s in ((2, 3), (2, 2), (2, 2), (8, 3), (8, 2), (8,), (8,))),
+)  # fmt: skip
+case(
+    "gru_cell", lambda T, x, h, w, u, b, d: T.gru_cell(x, h, w, u, b, d),
+    *(("unit", s) for s in ((2, 3), (2, 2), (6, 3), (6, 2), (6,), (6,))),
+)  # fmt: skip
+
+# Convolution of volumes, transposed ones, and what is padded.
+case("conv3d", lambda T, x, w, b: T.conv3d(x, w, b, padding=1), (1, 2, 3, 3, 2), (2, 2, 2, 3, 1), (2,))
+case(
+    "conv3d stride 2, groups", lambda T, x, w: T.conv3d(x, w, stride=(2, 1, 2), padding=(1, 0, 1), groups=2),
+    (1, 2, 4, 3, 3), (2, 1, 2, 2, 3),
+)  # fmt: skip
+case(
+    "conv_transpose3d", lambda T, x, w, b: T.conv_transpose3d(x, w, b, stride=2, output_padding=1),
+    (1, 2, 2, 1, 2), (2, 1, 2, 1, 2), (1,),
+)  # fmt: skip
+case(
+    "conv_transpose2d output_padding above stride",
+    lambda T, x, w: T.conv_transpose2d(x, w, dilation=2, output_padding=1), (1, 1, 2, 2), (1, 2, 2, 2),
+)  # fmt: skip
+
 import gradcheck_functions  # noqa: E402, F401  (its cases join the list)

@@ -441,8 +441,8 @@ def test_output_shape_and_gradient(case):
 def test_wrong_layer_arguments(make):
     with pytest.raises(ValueError):
         make()
-    with pytest.raises(NotImplementedError, match="padding_mode='circular'"):
-        nn.Conv2d(1, 1, 3, padding_mode="circular")
+    with pytest.raises(ValueError, match='Only "zeros" padding mode'):
+        nn.ConvTranspose2d(1, 1, 3, padding_mode="circular")
     with pytest.raises(TypeError):
         nn.ReLU(True, 3)
 

@@ -3,6 +3,7 @@
 // The gradient for the input: dx[h] collects dy[p] * w[r] where p * stride + r * dilation = h + padding. For the h of
 // one residue modulo the stride, those r are every (stride / gcd)-th, and p = h / stride + a constant per r: a
 // convolution of dy with step 1, whose taps are that subset of w, reversed. One such convolution per residue pair.
+#include "cpu/conv2d_depthwise.h"
 #include "cpu/conv2d_narrow.h"
 #include "cpu/conv2d_task.h"
 #include "cpu/shuffle.h"
@@ -88,23 +89,37 @@ FASTNN_INLINE Residue residue(int64_t i, int64_t size, int64_t out, int64_t taps
 }
 
 struct InputPlan {
-  int64_t nh, nw;  // residues with taps
-  bool covers;     // they are all: every element of dx is written
+  int64_t nd, nh, nw;  // residues with taps
+  bool covers;         // they are all: every element of dx is written
 };
 FASTNN_INLINE InputPlan input_plan(const Conv2dShape& s) {
-  InputPlan p{residues(s.R, s.stride_h, s.dilation_h), residues(s.S, s.stride_w, s.dilation_w), false};
-  p.covers = p.nh == s.stride_h && p.nw == s.stride_w;
+  InputPlan p{residues(s.T, s.stride_d, s.dilation_d), residues(s.R, s.stride_h, s.dilation_h),
+              residues(s.S, s.stride_w, s.dilation_w), false};
+  p.covers = p.nd == s.stride_d && p.nh == s.stride_h && p.nw == s.stride_w;
   return p;
 }
-FASTNN_INLINE void input_axes(const Conv2dShape& s, int64_t i, int64_t k, Residue* h, Residue* w) {
-  *h = residue(i, s.H, s.P, s.R, s.stride_h, s.pad_h, s.dilation_h);
-  *w = residue(k, s.W, s.Q, s.S, s.stride_w, s.pad_w, s.dilation_w);
+struct Residues {
+  Residue d, h, w;
+};
+// f(residues) for every one with outputs.
+template <class F>
+FASTNN_INLINE void each_residue(const Conv2dShape& s, const InputPlan& plan, const F& f) {
+  for (int64_t l = 0; l < plan.nd; l++) {
+    for (int64_t i = 0; i < plan.nh; i++) {
+      for (int64_t k = 0; k < plan.nw; k++) {
+        const Residues r{residue(l, s.D, s.O, s.T, s.stride_d, s.pad_d, s.dilation_d),
+                         residue(i, s.H, s.P, s.R, s.stride_h, s.pad_h, s.dilation_h),
+                         residue(k, s.W, s.Q, s.S, s.stride_w, s.pad_w, s.dilation_w)};
+        if (r.d.axis.out > 0 && r.h.axis.out > 0 && r.w.axis.out > 0) f(r);
+      }
+    }
+  }
 }
 
 template <class T>
 void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* w, T* dx) {
   const InputPlan plan = input_plan(s);
-  const int64_t elements = s.N * s.C * s.H * s.W;
+  const int64_t elements = s.N * s.C * s.D * s.H * s.W;
   if (elements == 0) return;
   const Narrow narrow = make_narrow<T>(s);
   if (narrow.use) return narrow_backward_input(ctx, s, narrow, dy, w, dx);
@@ -115,87 +130,96 @@ void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* 
     });
   }
   T* a = static_cast<T*>(ctx.workspace);
-  const int64_t kg = s.K / s.groups, cg = s.C / s.groups;
-  for (int64_t i = 0; i < plan.nh; i++) {
-    for (int64_t k = 0; k < plan.nw; k++) {
-      Residue rh, rw;
-      input_axes(s, i, k, &rh, &rw);
-      if (rh.axis.out <= 0 || rw.axis.out <= 0) continue;
-      const int64_t th = rh.axis.taps, tw = rw.axis.taps;
-      // Row c, column (k, t, u): w[g * K/G + k][c][last - t * every][...]
-      pack_weights(s.groups, cg, kg * th * tw, a, [&](int64_t g, int64_t c, int rows, T* out) {
-        for (int64_t m = 0; m < kg; m++) {
-          const T* in = w + ((g * kg + m) * cg + c) * s.R * s.S;
-          for (int64_t i = 0; i < rows * s.R * s.S; i += 64 / static_cast<int64_t>(sizeof(T)))
-            __builtin_prefetch(in + 4 * cg * s.R * s.S + i);  // the next m are pages away
+  const int64_t kg = s.K / s.groups, cg = s.C / s.groups, taps = s.T * s.R * s.S;
+  each_residue(s, plan, [&](const Residues& res) {
+    const int64_t td = res.d.axis.taps, th = res.h.axis.taps, tw = res.w.axis.taps;
+    // Row c, column (k, v, t, u): w[g * K/G + k][c][last - v * every][...][...]
+    pack_weights(s.groups, cg, kg * td * th * tw, a, [&](int64_t g, int64_t c, int rows, T* out) {
+      for (int64_t m = 0; m < kg; m++) {
+        const T* in = w + ((g * kg + m) * cg + c) * taps;
+        for (int64_t i = 0; i < rows * taps; i += 64 / static_cast<int64_t>(sizeof(T)))
+          __builtin_prefetch(in + 4 * cg * taps + i);  // the next m are pages away
+        for (int64_t v = 0; v < td; v++) {
           for (int64_t t = 0; t < th; t++) {
             for (int64_t u = 0; u < tw; u++, out += GemmTile<T>::kMr) {
-              const T* tap = in + (rh.last - t * rh.every) * s.S + rw.last - u * rw.every;
-              for (int r = 0; r < rows; r++) out[r] = tap[r * s.R * s.S];
+              const T* tap = in + ((res.d.last - v * res.d.every) * s.R + res.h.last - t * res.h.every) * s.S +
+                             res.w.last - u * res.w.every;
+              for (int r = 0; r < rows; r++) out[r] = tap[r * taps];
             }
           }
         }
-      });
-      Task<T> t{s.N,
-                s.groups,
-                cg,
-                kg,
-                rh.axis,
-                rw.axis,
-                dy,
-                a,
-                nullptr,
-                GemmAct::None,
-                dx + rh.first_h * s.W + rw.first_h,
-                s.H * s.W,
-                s.stride_h * s.W,
-                s.stride_w};
-      if (s.stride_h == 1 && s.stride_w == 1) flatten_pointwise(&t.h, &t.w);
-      run_task(t, a + panel_elements<T>(s.groups, cg, kg * th * tw));
-    }
-  }
+      }
+    });
+    Task<T> t{s.N * res.d.axis.out,
+              s.groups,
+              cg,
+              kg * td,
+              res.h.axis,
+              res.w.axis,
+              {dy, res.d.axis, s.groups, kg * td, s.P * s.Q},
+              a,
+              nullptr,
+              GemmAct::None,
+              dx + (res.d.first_h * s.H + res.h.first_h) * s.W + res.w.first_h,
+              s.stride_d * s.H * s.W,
+              s.D * s.H * s.W,
+              s.stride_h * s.W,
+              s.stride_w};
+    if (s.stride_h == 1 && s.stride_w == 1) flatten_pointwise(&t.h, &t.w);
+    run_any(t, s.plain, a + panel_elements<T>(s.groups, cg, kg * td * th * tw));
+  });
 }
 
 template <class T>
 void forward(const Ctx& ctx, const Conv2dShape& s, const T* x, const T* w, const T* bias, GemmAct act, T* y) {
   Axis h, v;
   forward_axes(s, &h, &v);
-  const int64_t kg = s.K / s.groups, cg = s.C / s.groups, depth = cg * s.R * s.S;
+  const int64_t kg = s.K / s.groups, cg = s.C / s.groups, depth = cg * s.T * s.R * s.S;
   T* a = static_cast<T*>(ctx.workspace);
   pack_weights(s.groups, kg, depth, a, [&](int64_t g, int64_t m, int rows, T* out) {
     const T* in = w + (g * kg + m) * depth;
     interleave_rows(in, depth, rows, depth, out);
   });
-  Task<T> t{s.N, s.groups, kg, cg, h, v, x, a, bias, act, y, s.P * s.Q, v.out, 1};
-  run_task(t, a + panel_elements<T>(s.groups, kg, depth));
+  Task<T> t{s.N * s.O,
+            s.groups,
+            kg,
+            cg * s.T,
+            h,
+            v,
+            {x, forward_depth(s), s.groups, cg * s.T, s.H * s.W},
+            a,
+            bias,
+            act,
+            y,
+            s.P * s.Q,
+            s.O * s.P * s.Q,
+            v.out,
+            1};
+  run_any(t, s.plain, a + panel_elements<T>(s.groups, kg, depth));
 }
 
 template <class T>
 size_t workspace_of(int threads, const Conv2dShape& s, ConvPass pass) {
-  Axis h, w;
+  const int64_t kg = s.K / s.groups, cg = s.C / s.groups;
   if (pass == ConvPass::Forward) {
+    Axis h, w;
     forward_axes(s, &h, &w);
-    const int64_t size = panel_elements<T>(s.groups, s.K / s.groups, s.C / s.groups * s.R * s.S);
-    return static_cast<size_t>(size) * sizeof(T) +
-           task_workspace<T>(threads, make_cut<T>(s.N, s.groups, s.K / s.groups, s.C / s.groups, h, w));
+    return static_cast<size_t>(panel_elements<T>(s.groups, kg, cg * s.T * s.R * s.S)) * sizeof(T) +
+           any_workspace<T>(threads, s.N * s.O, s.groups, kg, cg * s.T, h, w, is_flat(s));
   }
   const Narrow narrow = make_narrow<T>(s);
   if (narrow.use) return narrow_workspace<T>(threads, narrow);
-  const InputPlan plan = input_plan(s);
   size_t most = 0;
-  for (int64_t i = 0; i < plan.nh; i++) {
-    for (int64_t k = 0; k < plan.nw; k++) {
-      Residue rh, rw;
-      input_axes(s, i, k, &rh, &rw);
-      if (rh.axis.out <= 0 || rw.axis.out <= 0) continue;
-      const int64_t size = panel_elements<T>(s.groups, s.C / s.groups, s.K / s.groups * rh.axis.taps * rw.axis.taps);
-      if (s.stride_h == 1 && s.stride_w == 1) flatten_pointwise(&rh.axis, &rw.axis);
-      const size_t bytes =
-          static_cast<size_t>(size) * sizeof(T) +
-          task_workspace<T>(threads, make_cut<T>(s.N, s.groups, s.C / s.groups, s.K / s.groups, rh.axis, rw.axis));
-      if (bytes > most) most = bytes;
-    }
-  }
+  each_residue(s, input_plan(s), [&](const Residues& r) {
+    const int64_t td = r.d.axis.taps;
+    const int64_t size = panel_elements<T>(s.groups, cg, kg * td * r.h.axis.taps * r.w.axis.taps);
+    Axis h = r.h.axis, w = r.w.axis;
+    if (s.stride_h == 1 && s.stride_w == 1) flatten_pointwise(&h, &w);
+    const bool flat = r.d.axis.size == 1 && td == 1 && r.d.axis.out == 1;
+    const size_t bytes = static_cast<size_t>(size) * sizeof(T) +
+                         any_workspace<T>(threads, s.N * r.d.axis.out, s.groups, cg, kg * td, h, w, flat);
+    if (bytes > most) most = bytes;
+  });
   return most;
 }
 

@@ -58,13 +58,14 @@ FASTNN_INLINE int64_t even_block(int64_t n, int64_t at_most) {  // n in equal bl
   return ceil_div(n, ceil_div(n, max_i(at_most, 1)));
 }
 
-FASTNN_INLINE Stage make_stage(const Axis& h, const Axis& w, int64_t pixels) {
+// in_place: whether the image itself may be the buffer.
+FASTNN_INLINE Stage make_stage(const Axis& h, const Axis& w, int64_t pixels, bool in_place) {
   Stage st{};
   if (!find_phases(h, &st.h) || !find_phases(w, &st.w)) return st;
   const int64_t reach_h = (h.taps - 1) * h.gap / h.step, reach_w = (w.taps - 1) * w.gap / w.step;
   if (reach_h > kMaxTile || reach_w > kMaxTile) return st;
-  st.in_place = h.step == 1 && w.step == 1 && h.first >= 0 && w.first >= 0 && h.first + h.out - 1 + reach_h < h.size &&
-                w.first + w.out - 1 + reach_w < w.size;
+  st.in_place = in_place && h.step == 1 && w.step == 1 && h.first >= 0 && w.first >= 0 &&
+                h.first + h.out - 1 + reach_h < h.size && w.first + w.out - 1 + reach_w < w.size;
   st.q_block = even_block(w.out, pixels);
   st.pitch = st.in_place ? w.size : st.q_block + reach_w;
   st.p_block = even_block(h.out, pixels / st.q_block);
@@ -100,14 +101,19 @@ FASTNN_INLINE void stage_row(T* dst, const T* src, int64_t size, int64_t w0, int
   for (; i < pitch; i++) dst[i] = 0;
 }
 
-// `channels` channels of the tile whose first output is (p0, q0), rows_out outputs high; planes of the image lie
-// `plane` elements apart.
-template <class T>
-void stage_tile(T* dst, const Stage& st, const Axis& h, const Axis& w, const T* image, int64_t plane, int64_t channels,
+// `channels` channels of the tile whose first output is (p0, q0), rows_out outputs high; planes(c) is the image of
+// channel c, or null: zeros.
+template <class T, class Planes>
+void stage_tile(T* dst, const Stage& st, const Axis& h, const Axis& w, const Planes& planes, int64_t channels,
                 int64_t p0, int64_t q0, int64_t rows_out) {
   const int64_t rows = st.rows - st.p_block + rows_out;
-  for (int64_t c = 0; c < channels; c++, image += plane, dst += st.channel) {
+  for (int64_t c = 0; c < channels; c++, dst += st.channel) {
     T* d = dst;
+    const T* const image = planes(c);
+    if (!image) {
+      __builtin_memset(dst, 0, static_cast<size_t>(st.channel) * sizeof(T));
+      continue;
+    }
     for (int i = 0; i < st.h.count; i++) {
       for (int k = 0; k < st.w.count; k++, d += st.rows * st.pitch) {
         const int64_t w0 = q0 * w.step + w.first + st.w.residue[k];
@@ -123,6 +129,23 @@ void stage_tile(T* dst, const Stage& st, const Axis& h, const Axis& w, const T* 
     }
   }
 }
+
+// The third dimension, without a loop of its own: each of a volume's `out` output slices is an image, whose channels
+// are the pairs (channel, tap in depth), in the weights' own order. A pair whose slice lies outside is a channel of
+// zeros. Image i is slice i % out of sample i / out; channels are those of one group, C with all taps, of a tensor with
+// G.
+template <class T>
+struct Slices {
+  const T* x;
+  Axis d;
+  int64_t G, C, plane;
+  FASTNN_INLINE bool flat() const { return d.size == 1 && d.taps == 1 && d.out == 1; }
+  FASTNN_INLINE const T* operator()(int64_t image, int64_t g, int64_t channel) const {
+    const int64_t n = image / d.out, c = channel / d.taps;
+    const int64_t z = image % d.out * d.step + d.first + channel % d.taps * d.gap;
+    return z < 0 || z >= d.size ? nullptr : x + (((n * G + g) * (C / d.taps) + c) * d.size + z) * plane;
+  }
+};
 
 // First output tile element in the staged buffer, or in the image itself.
 template <class T>
@@ -153,6 +176,8 @@ FASTNN_INLINE void forward_axes(const Conv2dShape& s, Axis* h, Axis* w) {
   *w = {s.W, s.Q, s.stride_w, -s.pad_w, s.dilation_w, s.S};
   flatten_pointwise(h, w);
 }
+FASTNN_INLINE Axis forward_depth(const Conv2dShape& s) { return {s.D, s.O, s.stride_d, -s.pad_d, s.dilation_d, s.T}; }
+FASTNN_INLINE bool is_flat(const Conv2dShape& s) { return s.D == 1 && s.T == 1 && s.O == 1; }
 
 }  // namespace
 }  // namespace FASTNN_ISA

@@ -24,6 +24,7 @@ FASTNN_INLINE Narrow make_narrow(const Conv2dShape& s) {
   Narrow n{};
   n.K = s.K / s.groups;
   const int64_t cg = s.C / s.groups;
+  if (!is_flat(s) || s.plain) return n;
   if (s.stride_h != 1 || s.stride_w != 1 || cg > 16 || s.R * s.S > 128 || s.P * s.Q > 65536) return n;
   n.taps = s.R * s.S;
   n.M = cg * n.taps;
@@ -60,7 +61,7 @@ void narrow_image(const Conv2dShape& s, const Narrow& n, const T* panels, const 
   st.pitch = n.pitch;
   st.channel = n.row;
   st.h.count = st.w.count = 1;
-  stage_tile(scratch, st, rows, cols, dy, s.P * s.Q, n.K, 0, 0, s.P);
+  stage_tile(scratch, st, rows, cols, [&](int64_t k) { return dy + k * s.P * s.Q; }, n.K, 0, 0, s.P);
   T* t = scratch + n.K * n.row;
   for (int64_t m = 0; m < n.M; m++)
     for (int64_t i = 0; i < n.reach; i++) t[m * n.row + i] = 0;

@@ -15,17 +15,22 @@ namespace FASTNN_ISA {
 namespace {
 
 // One convolution: y[n, g, m, p, q] from x[n, g, c, ...] and the weights a, in GEMM's panels of kMr rows: row m, column
-// k of group g at a[((g * panels + m / kMr) * (C * taps) + k) * kMr + m % kMr]. Strides in elements.
+// k of group g at a[((g * panels + m / kMr) * (C * taps) + k) * kMr + m % kMr]. Strides in elements. N images, C
+// channels as Slices count them.
 template <class T>
 struct Task {
   int64_t N, G, M, C;
   Axis h, w;
-  const T* x;
+  Slices<T> x;
   const T* a;
   const T* bias;  // [G * M] or null
   GemmAct act;
   T* y;
-  int64_t y_channel, y_row, y_col;
+  int64_t y_depth, y_channel, y_row, y_col;
+
+  FASTNN_INLINE T* image_out(int64_t image) const {
+    return y + image / x.d.out * G * M * y_channel + image % x.d.out * y_depth;
+  }
 };
 
 template <class T>
@@ -44,10 +49,10 @@ struct Cut {
 };
 
 template <class T>
-Cut make_cut(int64_t N, int64_t G, int64_t M, int64_t C, const Axis& h, const Axis& w) {
+Cut make_cut(int64_t N, int64_t G, int64_t M, int64_t C, const Axis& h, const Axis& w, bool flat) {
   using Tile = GemmTile<T>;
   Cut cut{};
-  cut.st = make_stage(h, w, kTilePixels);
+  cut.st = make_stage(h, w, kTilePixels, flat);
   if (!cut.st.ok) return cut;
   const Stage& st = cut.st;
   cut.taps = h.taps * w.taps;
@@ -402,13 +407,12 @@ FASTNN_INLINE TilePlace place_of(const Task<T>& t, const Cut& cut, int64_t tile)
 // A tile's channels c0 .. of one block: staged, or where they lie. images lie *image apart.
 template <class T>
 const T* staged_block(const Task<T>& t, const Cut& cut, const TilePlace& at, int64_t c0, T* scratch, int64_t* image) {
-  const int64_t plane = t.h.size * t.w.size, images = t.G * t.C * plane;
-  const T* source = t.x + at.n0 * images + (at.g * t.C + c0) * plane;
-  *image = cut.st.in_place ? images : cut.c_block * cut.st.channel;
-  if (cut.st.in_place) return in_place_tile(t.h, t.w, source, at.p0, at.q0);
+  *image = cut.st.in_place ? t.G * t.C * t.x.plane : cut.c_block * cut.st.channel;
+  if (cut.st.in_place) return in_place_tile(t.h, t.w, t.x(at.n0, at.g, c0), at.p0, at.q0);
   for (int64_t i = 0; i < at.images; i++)
-    stage_tile(scratch + i * *image, cut.st, t.h, t.w, source + i * images, plane, min_i(cut.c_block, t.C - c0), at.p0,
-               at.q0, at.p_count);
+    stage_tile(
+        scratch + i * *image, cut.st, t.h, t.w, [&](int64_t c) { return t.x(at.n0 + i, at.g, c0 + c); },
+        min_i(cut.c_block, t.C - c0), at.p0, at.q0, at.p_count);
   return scratch;
 }
 
@@ -416,12 +420,13 @@ const T* staged_block(const Task<T>& t, const Cut& cut, const TilePlace& at, int
 template <class T>
 FASTNN_INLINE void packed_segments(const Task<T>& t, const Cut& cut, const TilePlace& at, int64_t j, int cols, T* y,
                                    const T* staged, int64_t image, Segments<T>* out) {
-  const int64_t pixels = at.p_count * at.q_count, y_image = t.G * t.M * t.y_channel;
+  const int64_t pixels = at.p_count * at.q_count;
   out->count = 0;
   for (int done = 0; done < cols;) {
     const int64_t i = (j + done) / pixels, from = (j + done) % pixels;
     done += add_segments(out, done, from, static_cast<int>(min_i(cols - done, pixels - from)), at.q_count, at.q_count,
-                         cut.st.pitch, y + i * y_image, staged + i * image, t.y_row, t.y_col);
+                         cut.st.pitch, y + (t.image_out(at.n0 + i) - t.image_out(at.n0)), staged + i * image, t.y_row,
+                         t.y_col);
   }
 }
 
@@ -452,7 +457,7 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
   const int64_t m0 = m_index * cut.m_block, m = min_i(cut.m_block, t.M - m0);
   const int64_t row_panel = t.C * cut.taps * Tile::kMr;
   const T* a = t.a + (at.g * row_panels<T>(t.M) + m0 / Tile::kMr) * row_panel;
-  T* y = t.y + (at.n0 * t.G * t.M + at.g * t.M + m0) * t.y_channel + at.p0 * t.y_row + at.q0 * t.y_col;
+  T* y = t.image_out(at.n0) + (at.g * t.M + m0) * t.y_channel + at.p0 * t.y_row + at.q0 * t.y_col;
 
   Segments<T> segments;
   SegmentStore<T> store{&segments, t.bias ? t.bias + at.g * t.M + m0 : nullptr, t.act, t.y_channel, t.y_col};
@@ -500,21 +505,22 @@ void run_plain(const Task<T>& t) {
   constexpr int MR = GemmTile<T>::kMr;
   parallel_for(t.N * t.G * t.M, [&](int64_t i, int) {
     const int64_t n = i / (t.G * t.M), row = i % (t.G * t.M), g = row / t.M;
-    const T* x = t.x + (n * t.G + g) * t.C * t.h.size * t.w.size;
     const int64_t m = row % t.M, k_total = t.C * t.h.taps * t.w.taps;
     const T* a = t.a + (g * row_panels<T>(t.M) + m / MR) * k_total * MR + m % MR;
-    T* y = t.y + i * t.y_channel;
+    T* y = t.image_out(n) + row * t.y_channel;
     for (int64_t p = 0; p < t.h.out; p++) {
       for (int64_t q = 0; q < t.w.out; q++) {
         T sum = t.bias ? t.bias[row] : T(0);
         for (int64_t c = 0; c < t.C; c++) {
+          const T* x = t.x(n, g, c);
+          if (!x) continue;
           for (int64_t r = 0; r < t.h.taps; r++) {
             const int64_t h = p * t.h.step + t.h.first + r * t.h.gap;
             if (h < 0 || h >= t.h.size) continue;
             for (int64_t s = 0; s < t.w.taps; s++) {
               const int64_t w = q * t.w.step + t.w.first + s * t.w.gap;
               if (w < 0 || w >= t.w.size) continue;
-              sum += x[(c * t.h.size + h) * t.w.size + w] * a[((c * t.h.taps + r) * t.w.taps + s) * MR];
+              sum += x[h * t.w.size + w] * a[((c * t.h.taps + r) * t.w.taps + s) * MR];
             }
           }
         }
@@ -538,10 +544,10 @@ size_t task_workspace(int threads, const Cut& cut) {
 }
 
 template <class T>
-void run_task(const Task<T>& t, void* workspace) {
+void run_task(const Task<T>& t, bool plain, void* workspace) {
   if (t.N == 0) return;
-  if (t.C == 0) return run_plain(t);
-  const Cut cut = make_cut<T>(t.N, t.G, t.M, t.C, t.h, t.w);
+  if (t.C == 0 || plain) return run_plain(t);
+  const Cut cut = make_cut<T>(t.N, t.G, t.M, t.C, t.h, t.w, t.x.flat());
   if (!cut.st.ok) return run_plain(t);
   char* memory = static_cast<char*>(workspace);
   int64_t* offsets = reinterpret_cast<int64_t*>(memory);

@@ -14,7 +14,9 @@ struct WeightCut {
   Stage st;
   bool dot;  // lanes are pixels instead of output channels
   Axis h, w;
-  int64_t G, M, C, taps;  // M output channels and C input channels of a group
+  int64_t G, M, C, taps;       // M output channels and C input channels of a group, as Slices count them
+  int64_t outer, inner;        // images are outer x inner: those of a tile lie within one outer
+  int64_t dy_outer, dy_image;  // apart in dy
   int64_t images, p_blocks, q_blocks, tiles, c_block, c_blocks, chunks, padded;  // padded: M in whole vectors
   int64_t stage_elements, panel_elements, partial;  // partial: elements of one chunk's dW^T
 };
@@ -27,11 +29,16 @@ WeightCut make_weight_cut(const Conv2dShape& s) {
   constexpr int64_t kPartialBytes = 64 * 1024 * 1024;  // of all chunks' sums together at most
   WeightCut c{};
   forward_axes(s, &c.h, &c.w);
-  c.st = make_stage(c.h, c.w, kWeightTilePixels);
+  c.st = make_stage(c.h, c.w, kWeightTilePixels, is_flat(s));
+  if (s.plain) c.st.ok = false;
   if (!c.st.ok) return c;
   c.G = s.groups;
   c.M = s.K / s.groups;
-  c.C = s.C / s.groups;
+  c.C = s.C / s.groups * s.T;
+  c.outer = s.O > 1 ? s.N : 1;
+  c.inner = s.O > 1 ? s.O : s.N;
+  c.dy_outer = s.K * s.O * s.P * s.Q;
+  c.dy_image = s.O > 1 ? s.P * s.Q : s.K * s.P * s.Q;
   c.taps = s.R * s.S;
   c.p_blocks = ceil_div(c.h.out, c.st.p_block);
   c.q_blocks = ceil_div(c.w.out, c.st.q_block);
@@ -42,13 +49,13 @@ WeightCut make_weight_cut(const Conv2dShape& s) {
   c.images = kWeightTilePixels / (c.st.p_block * c.st.q_block);
   if (!c.st.in_place)
     c.images = min_i(c.images, kStageBytes / (c.st.channel * c.c_block * static_cast<int64_t>(sizeof(T))));
-  c.images = even_block(s.N, max_i(c.images, 1));
-  c.tiles = ceil_div(s.N, c.images) * c.p_blocks * c.q_blocks;
+  c.images = even_block(c.inner, max_i(c.images, 1));
+  c.tiles = c.outer * ceil_div(c.inner, c.images) * c.p_blocks * c.q_blocks;
   c.c_blocks = ceil_div(c.C, c.c_block);
   c.dot = 2 * c.M <= Vec<T>::size;
   c.padded = c.dot ? c.M : round_up(c.M, Vec<T>::size);
   c.partial = c.G * c.C * c.taps * c.padded;
-  const double macs = static_cast<double>(s.N) * c.h.out * c.w.out * c.c_block * c.taps * c.padded;
+  const double macs = static_cast<double>(c.outer * c.inner) * c.h.out * c.w.out * c.c_block * c.taps * c.padded;
   int64_t chunks = ceil_div(16, c.G * c.c_blocks);
   chunks = min_i(chunks, max_i(static_cast<int64_t>(macs / kChunkMacs), 1));
   chunks = min_i(chunks, max_i(kPartialBytes / (c.partial * static_cast<int64_t>(sizeof(T))), 1));
@@ -229,40 +236,42 @@ void weight_item(const Conv2dShape& s, const WeightCut& c, const T* dy, const T*
   const int64_t chunk = item % c.chunks;
   item /= c.chunks;
   const int64_t c0 = item % c.c_blocks * c.c_block, channels = min_i(c.c_block, c.C - c0), g = item / c.c_blocks;
-  const int64_t plane = c.h.size * c.w.size, pixels = c.h.out * c.w.out, m = channels * c.taps;
+  const int64_t plane = c.h.size * c.w.size, pixels = s.O * c.h.out * c.w.out, m = channels * c.taps;
+  const Slices<T> slices{x, forward_depth(s), c.G, c.C, plane};
   T* sums = partial + chunk * c.partial + (g * c.C + c0) * c.taps * c.padded;
   T* panel = scratch + c.stage_elements;
   const int64_t begin = chunk * c.tiles / c.chunks, end = (chunk + 1) * c.tiles / c.chunks;
   for (int64_t tile = begin; tile < end; tile++) {
     const bool first = tile == begin;
     const int64_t q0 = tile % c.q_blocks * c.st.q_block, p0 = tile / c.q_blocks % c.p_blocks * c.st.p_block;
-    const int64_t n0 = tile / (c.q_blocks * c.p_blocks) * c.images;
-    const Runs runs{min_i(c.images, s.N - n0), min_i(c.st.p_block, c.h.out - p0), min_i(c.st.q_block, c.w.out - q0),
+    const int64_t groups = ceil_div(c.inner, c.images), number = tile / (c.q_blocks * c.p_blocks);
+    const int64_t outer = number / groups, n0 = number % groups * c.images, image0 = outer * c.inner + n0;
+    const Runs runs{min_i(c.images, c.inner - n0), min_i(c.st.p_block, c.h.out - p0), min_i(c.st.q_block, c.w.out - q0),
                     c.st.pitch, c.st.in_place ? s.C * plane : c.c_block * c.st.channel};
-    const T* image = x + (n0 * s.C + g * c.C + c0) * plane;
     const T* staged = scratch;
     if (c.st.in_place) {
-      staged = in_place_tile(c.h, c.w, image, p0, q0);
+      staged = in_place_tile(c.h, c.w, slices(image0, g, c0), p0, q0);
     } else {
       for (int64_t i = 0; i < runs.images; i++)
-        stage_tile(scratch + i * runs.image, c.st, c.h, c.w, image + i * s.C * plane, plane, channels, p0, q0,
-                   runs.rows);
+        stage_tile(
+            scratch + i * runs.image, c.st, c.h, c.w, [&](int64_t k) { return slices(image0 + i, g, c0 + k); },
+            channels, p0, q0, runs.rows);
     }
-    const T* dy0 = dy + (n0 * s.K + g * c.M) * pixels + p0 * c.w.out + q0;
+    const T* dy0 = dy + outer * c.dy_outer + n0 * c.dy_image + g * c.M * pixels + p0 * c.w.out + q0;
     if (c.dot) {
       int64_t k = 0;
       for (; k + 4 <= c.M; k += 4)
-        dot_taps<T, 4>(m, runs, staged, offsets, dy0 + k * pixels, pixels, c.w.out, s.K * pixels, sums + k, c.padded,
+        dot_taps<T, 4>(m, runs, staged, offsets, dy0 + k * pixels, pixels, c.w.out, c.dy_image, sums + k, c.padded,
                        first);
       for (; k < c.M; k++)
-        dot_taps<T, 1>(m, runs, staged, offsets, dy0 + k * pixels, pixels, c.w.out, s.K * pixels, sums + k, c.padded,
+        dot_taps<T, 1>(m, runs, staged, offsets, dy0 + k * pixels, pixels, c.w.out, c.dy_image, sums + k, c.padded,
                        first);
       continue;
     }
     for (int64_t k = 0; k < c.padded; k += NR) {
       const int width = static_cast<int>(min_i(NR, c.padded - k));
       for (int64_t i = 0; i < runs.images; i++)
-        pack_dy(panel + i * runs.rows * runs.count * width, width, c.M - k, dy0 + (i * s.K + k) * pixels, pixels,
+        pack_dy(panel + i * runs.rows * runs.count * width, width, c.M - k, dy0 + i * c.dy_image + k * pixels, pixels,
                 runs.rows, runs.count, c.w.out);
       T* out = sums + k;
       switch (width / W) {
@@ -322,19 +331,22 @@ void collect(const WeightCut& c, const T* partial, T* dw) {
 template <class T>
 void weight_plain(const Conv2dShape& s, const T* dy, const T* x, T* dw) {
   const int64_t cg = s.C / s.groups, kg = s.K / s.groups;
-  parallel_for(s.K * cg, [&](int64_t i, int) {
-    const int64_t k = i / cg, c = k / kg * cg + i % cg;
+  const Slices<T> slices{x, forward_depth(s), s.groups, cg * s.T, s.H * s.W};
+  parallel_for(s.K * cg * s.T, [&](int64_t i, int) {
+    const int64_t k = i / (cg * s.T), g = k / kg;
     for (int64_t r = 0; r < s.R; r++) {
       for (int64_t u = 0; u < s.S; u++) {
         T sum = 0;
-        for (int64_t n = 0; n < s.N; n++) {
+        for (int64_t n = 0; n < s.N * s.O; n++) {
+          const T* plane = slices(n, g, i % (cg * s.T));
+          if (!plane) continue;
+          const T* d = dy + ((n / s.O * s.K + k) * s.O + n % s.O) * s.P * s.Q;
           for (int64_t p = 0; p < s.P; p++) {
             const int64_t h = p * s.stride_h - s.pad_h + r * s.dilation_h;
             if (h < 0 || h >= s.H) continue;
             for (int64_t q = 0; q < s.Q; q++) {
               const int64_t w = q * s.stride_w - s.pad_w + u * s.dilation_w;
-              if (w < 0 || w >= s.W) continue;
-              sum += dy[((n * s.K + k) * s.P + p) * s.Q + q] * x[((n * s.C + c) * s.H + h) * s.W + w];
+              if (w >= 0 && w < s.W) sum += d[p * s.Q + q] * plane[h * s.W + w];
             }
           }
         }

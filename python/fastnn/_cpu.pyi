@@ -219,29 +219,63 @@ def conv2d(
     x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
     w: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
     bias: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
-    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    stride: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    padding: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    dilation: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
     groups: typing.SupportsInt | typing.SupportsIndex,
     act: str = "none",
+    plain: bool = False,
 ) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
 def conv2d_backward_input(
     dy: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
     w: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
     x_shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
-    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    stride: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    padding: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    dilation: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
     groups: typing.SupportsInt | typing.SupportsIndex,
+    plain: bool = False,
 ) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
 def conv2d_backward_weight(
     dy: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
     x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
     w_shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
-    stride: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    padding: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
-    dilation: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    stride: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    padding: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    dilation: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
     groups: typing.SupportsInt | typing.SupportsIndex,
+    plain: bool = False,
+) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+def conv3d(
+    x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    w: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    bias: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    stride: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    padding: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    dilation: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    groups: typing.SupportsInt | typing.SupportsIndex,
+    act: str = "none",
+    plain: bool = False,
+) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+def conv3d_backward_input(
+    dy: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    w: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    x_shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    stride: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    padding: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    dilation: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    groups: typing.SupportsInt | typing.SupportsIndex,
+    plain: bool = False,
+) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+def conv3d_backward_weight(
+    dy: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    w_shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    stride: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    padding: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    dilation: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    groups: typing.SupportsInt | typing.SupportsIndex,
+    plain: bool = False,
 ) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
 def counters() -> dict:
     """
@@ -607,6 +641,36 @@ def rmsprop_step(
     momentum: typing.SupportsFloat | typing.SupportsIndex,
     maximize: bool,
 ) -> bool: ...
+def rnn(
+    cell: str,
+    gates: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    w_hh: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    w_hr: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    b_hn: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    h0: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    c0: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    gh: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    sizes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    reverse: bool,
+    keep: bool,
+    y: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+) -> tuple: ...
+def rnn_backward(
+    cell: str,
+    gates: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    w_hh: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    w_hr: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    y: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    cells: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    hn: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    h0: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    c0: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    dy: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    dh: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    dc: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    sizes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    reverse: bool,
+) -> tuple: ...
 def round(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.

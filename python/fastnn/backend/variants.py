@@ -8,7 +8,9 @@ from contextvars import ContextVar, Token
 
 GEMM = ("naive", "tiled", "avx2", "avx512", "blas", "auto")
 ATTENTION = ("naive", "fused", "auto")  # the matrix of scores in memory, made of ops; one kernel without it
-FAMILIES = {"gemm": GEMM, "attention": ATTENTION}
+CONV = ("naive", "im2col", "packed", "auto")
+SEQUENCE = ("steps", "fused", "auto")  # a loop over the time steps in Python; the whole sequence in one kernel
+FAMILIES = {"gemm": GEMM, "conv": CONV, "attention": ATTENTION, "lstm": SEQUENCE, "gru": SEQUENCE, "rnn": SEQUENCE}
 
 gemm_variant: ContextVar[str | None] = ContextVar("fastnn.kernels.gemm", default=None)  # None is auto
 _variables: dict[str, ContextVar[str | None]] = {
@@ -24,7 +26,7 @@ def available(family: str = "gemm") -> list[str]:
     from . import active
 
     if active().name == "numpy":
-        return [v for v in FAMILIES[family] if v in ("naive", "blas", "auto")]
+        return [v for v in FAMILIES[family] if v in ("naive", "im2col", "steps", "blas", "auto")]
     from .. import _cpu
 
     isas = _cpu.supported_isas()

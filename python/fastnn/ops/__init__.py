@@ -21,6 +21,7 @@ from .spread import *  # noqa: F403
 from .matmul import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .conv2d import *  # noqa: F403
+from .conv_transpose2d import *  # noqa: F403
 from .pool2d import *  # noqa: F403
 from .pool3d import *  # noqa: F403
 from .other_pool import *  # noqa: F403
@@ -39,6 +40,7 @@ from .embedding import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .multi_head_attention import *  # noqa: F403
+from .rnn import *  # noqa: F403
 from .compare import *  # noqa: F403
 from .complex import *  # noqa: F403
 from .pairs import *  # noqa: F403

@@ -1,15 +1,15 @@
-"""Convolution in one and two dimensions, transposed too, with gradients to any order.
+"""Convolution in one, two and three dimensions, with gradients to any order; transposed: conv_transpose2d.py.
 
 Convolution is linear in the input x and in the weight w; its two gradient kernels are linear in their arguments, and
 each one's gradients are the other two functions: <g, conv(x, w)> = <backward_input(g, w), x> = <backward_weight(g,
-x), w>.
+x), w>. The variants of gemm and conv that were in force (fastnn.kernels) are kept on the tape for the gradients.
 """
 
 from .._tape import grad_mode, record
+from ..backend import variants
 from ..tensor import Tensor, wrap
 from . import _autocast
-from .elementwise import add
-from .shape import reshape, squeeze, unsqueeze
+from .shape import squeeze, unsqueeze
 from .unary import operand
 
 _LARGEST = 1 << 40  # elements: beyond any memory, refused before it is asked for
@@ -37,7 +37,7 @@ def numbers(value, n, name, function, default=None):
     return tuple(v.__index__() for v in value)
 
 
-def _check(x, w, b, stride, padding, dilation, groups, function, channels_dim=1):
+def check(x, w, b, stride, padding, dilation, groups, function, channels_dim=1):
     """torch's checks, before anything is allocated. x, w with their final number of dimensions."""
     if min(stride) <= 0:
         raise RuntimeError("non-positive stride is not supported")
@@ -81,7 +81,7 @@ def _check(x, w, b, stride, padding, dilation, groups, function, channels_dim=1)
 
 
 def _check_windows(xs, ws, stride, padding, dilation):
-    """The output's height and width. Raises where the kernel does not fit, or the sizes are absurd."""
+    """The output's spatial sizes. Raises where the kernel does not fit, or the sizes are absurd."""
     padded = [s + 2 * p for s, p in zip(xs[2:], padding, strict=True)]
     extent = [d * (s - 1) + 1 for s, d in zip(ws[2:], dilation, strict=True)]
     if any(e > p for e, p in zip(extent, padded, strict=True)):
@@ -90,7 +90,7 @@ def _check_windows(xs, ws, stride, padding, dilation):
             f"({' x '.join(map(str, extent))}). Kernel size can't be greater than actual input size"
         )
     out = tuple((p - e) // s + 1 for p, e, s in zip(padded, extent, stride, strict=True))
-    check_size((xs[0], ws[0], *out), "conv2d")
+    check_size((xs[0], ws[0], *out), "convolution")
     return out
 
 
@@ -102,102 +102,151 @@ def check_size(shape, function):
         raise RuntimeError(f"{function}: a result of shape {list(shape)} is too large")
 
 
+def batched(input, weight, dims, function):
+    """(input with a batch, weight, whether the batch was added). Raises for another number of dimensions."""
+    x, w = operand(input, function), operand(weight, function)
+    if w._a.ndim != dims + 2:
+        raise RuntimeError(
+            f"Expected {dims + 2}-dimensional weight for {function}, but got weight of size {list(w._a.shape)}"
+        )
+    single = x._a.ndim == dims + 1
+    if not single and x._a.ndim != dims + 2:
+        raise RuntimeError(
+            f"Expected {dims + 1}D (unbatched) or {dims + 2}D (batched) input to {function}, but got input of size: "
+            f"{list(x._a.shape)}"
+        )
+    return unsqueeze(x, 0) if single else x, w, single
+
+
+def _convolution(dims, input, weight, bias, stride, padding, dilation, groups):
+    function = f"conv{dims}d"
+    if _autocast.depth:
+        input, weight, bias = _autocast.low(input, weight, bias)
+    x, w, single = batched(input, weight, dims, function)
+    stride, dilation = numbers(stride, dims, "stride", function), numbers(dilation, dims, "dilation", function)
+    if isinstance(padding, str):
+        x, padding = _named_padding(x, w, padding, stride, dilation)
+    else:
+        padding = numbers(padding, dims, "padding", function)
+    check(x, w, bias, stride, padding, dilation, groups, function)
+    _check_windows(x._a.shape, w._a.shape, stride, padding, dilation)
+    if dims == 1:  # rows of height 1
+        x, w = unsqueeze(x, 2), unsqueeze(w, 2)
+        stride, padding, dilation = (1, *stride), (0, *padding), (1, *dilation)
+    r = _conv(x, w, bias, stride, padding, dilation, groups)
+    if dims == 1:
+        r = squeeze(r, 2)
+    return squeeze(r, 0) if single else r
+
+
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """The cross-correlation of input [N, C, L] with weight [K, C/groups, S], plus bias [K]: [N, K, L']. As conv2d."""
+    return _convolution(1, input, weight, bias, stride, padding, dilation, groups)
+
+
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """The cross-correlation of input [N, C, H, W] with weight [K, C/groups, R, S], plus bias [K]: [N, K, H', W'].
 
     padding: ints, 'valid', or 'same' (stride 1, an odd surplus at the end). A 3-D input is one image. Raises
     RuntimeError where sizes, dtypes or arguments do not fit."""
-    if _autocast.depth:
-        input, weight, bias = _autocast.low(input, weight, bias)
-    x, w = operand(input, "conv2d"), operand(weight, "conv2d")
-    if w._a.ndim != 4:
-        raise RuntimeError(
-            f"Expected 4-dimensional weight for conv2d ([out, in/groups, height, width]), but got weight of size "
-            f"{list(w._a.shape)}"
-        )
-    single = x._a.ndim == 3
-    if single:
-        x = unsqueeze(x, 0)
-    elif x._a.ndim != 4:
-        raise RuntimeError(
-            f"Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: {list(x._a.shape)}"
-        )
-    stride, dilation = numbers(stride, 2, "stride", "conv2d"), numbers(dilation, 2, "dilation", "conv2d")
-    if isinstance(padding, str):
-        x, padding = _named_padding(x, w, padding, stride, dilation)
-    else:
-        padding = numbers(padding, 2, "padding", "conv2d")
-    _check(x, w, bias, stride, padding, dilation, groups, "conv2d")
-    _check_windows(x._a.shape, w._a.shape, stride, padding, dilation)
-    r = _conv(x, w, bias, stride, padding, dilation, groups)
-    return squeeze(r, 0) if single else r
+    return _convolution(2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """conv2d with a depth: input [N, C, D, H, W], weight [K, C/groups, T, R, S] -> [N, K, D', H', W']."""
+    return _convolution(3, input, weight, bias, stride, padding, dilation, groups)
+
+
+# ---------------------------------------------------------------- the kernels and their rules, by dimensions
 
 
 def _conv(x, w, bias, stride, padding, dilation, groups):
-    b = None if bias is None else bias._a
-    r = wrap(Tensor._k.conv2d(x._a, w._a, b, stride, padding, dilation, groups))
+    k = Tensor._k
+    kernel = k.conv2d if len(stride) == 2 else k.conv3d
+    r = wrap(kernel(x._a, w._a, None if bias is None else bias._a, stride, padding, dilation, groups))
     fb = None if bias is None else bias._fn
     if (x._fn is not None or w._fn is not None or fb is not None) and grad_mode.enabled:
-        record(
-            r,
-            convolution_rule,
-            (x._fn, w._fn, fb),
-            (x._a, w._a, stride, padding, dilation, groups),
-            (x, w, None, None, None, None),
-        )
+        saved = (x._a, w._a, stride, padding, dilation, groups, variants.in_force("gemm", "conv"))
+        record(r, convolution_rule, (x._fn, w._fn, fb), saved, (x, w, None, None, None, None, None))
     return r
 
 
+def _kernels(k, stride):
+    if len(stride) == 2:
+        return k.conv2d, k.conv2d_backward_input, k.conv2d_backward_weight
+    return k.conv3d, k.conv3d_backward_input, k.conv3d_backward_weight
+
+
 def convolution_rule(k, dy, saved, needs):
-    x, w, *how = saved
+    x, w, stride, padding, dilation, groups, choices = saved
+    if choices:
+        with variants.kernels(**choices):
+            return convolution_rule(k, dy, (*saved[:-1], None), needs)
+    how = (stride, padding, dilation, groups)
+    _, backward_input, backward_weight = _kernels(k, stride)
     dx = dw = db = None
     if needs[0] is not None:
-        dx = k.conv2d_backward_input(dy, w, tuple(x.shape), *how)
+        dx = backward_input(dy, w, tuple(x.shape), *how)
     if needs[1] is not None:
-        dw = k.conv2d_backward_weight(dy, x, tuple(w.shape), *how)
+        dw = backward_weight(dy, x, tuple(w.shape), *how)
     if needs[2] is not None:
-        db = k.sum(dy, (0, 2, 3), False)
+        db = k.sum(dy, (0, *range(2, len(dy.shape))), False)
     return dx, dw, db
 
 
-def conv2d_backward_input(dy, w, x_shape, stride, padding, dilation, groups):
-    """The gradient of conv2d by its input."""
-    r = wrap(Tensor._k.conv2d_backward_input(dy._a, w._a, x_shape, stride, padding, dilation, groups))
+def backward_input(dy, w, x_shape, *how):
+    """The gradient of a convolution by its input; how: stride, padding, dilation, groups."""
+    kernel = _kernels(Tensor._k, how[0])[1]
+    r = wrap(kernel(dy._a, w._a, x_shape, *how))
     if (dy._fn is not None or w._fn is not None) and grad_mode.enabled:
-        saved = (dy._a, w._a, stride, padding, dilation, groups)
-        record(r, convolution_input_rule, (dy._fn, w._fn), saved, (dy, w, None, None, None, None))
+        saved = (dy._a, w._a, *how, variants.in_force("gemm", "conv"))
+        record(r, convolution_input_rule, (dy._fn, w._fn), saved, (dy, w, None, None, None, None, None))
     return r
 
 
 def convolution_input_rule(k, g, saved, needs):
-    dy, w, *how = saved
+    dy, w, *how, choices = saved
+    if choices:
+        with variants.kernels(**choices):
+            return convolution_input_rule(k, g, (*saved[:-1], None), needs)
+    conv, _, backward_weight = _kernels(k, how[0])
     return (
-        None if needs[0] is None else k.conv2d(g, w, None, *how),
-        None if needs[1] is None else k.conv2d_backward_weight(dy, g, tuple(w.shape), *how),
+        None if needs[0] is None else conv(g, w, None, *how),
+        None if needs[1] is None else backward_weight(dy, g, tuple(w.shape), *how),
     )
 
 
-def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
-    """The gradient of conv2d by its weight."""
-    r = wrap(Tensor._k.conv2d_backward_weight(dy._a, x._a, w_shape, stride, padding, dilation, groups))
+def backward_weight(dy, x, w_shape, *how):
+    """The gradient of a convolution by its weight; how: stride, padding, dilation, groups."""
+    kernel = _kernels(Tensor._k, how[0])[2]
+    r = wrap(kernel(dy._a, x._a, w_shape, *how))
     if (dy._fn is not None or x._fn is not None) and grad_mode.enabled:
-        saved = (dy._a, x._a, stride, padding, dilation, groups)
-        record(r, convolution_weight_rule, (dy._fn, x._fn), saved, (dy, x, None, None, None, None))
+        saved = (dy._a, x._a, *how, variants.in_force("gemm", "conv"))
+        record(r, convolution_weight_rule, (dy._fn, x._fn), saved, (dy, x, None, None, None, None, None))
     return r
 
 
 def convolution_weight_rule(k, g, saved, needs):
-    dy, x, *how = saved
+    dy, x, *how, choices = saved
+    if choices:
+        with variants.kernels(**choices):
+            return convolution_weight_rule(k, g, (*saved[:-1], None), needs)
+    conv, backward_input, _ = _kernels(k, how[0])
     return (
-        None if needs[0] is None else k.conv2d(x, g, None, *how),
-        None if needs[1] is None else k.conv2d_backward_input(dy, g, tuple(x.shape), *how),
+        None if needs[0] is None else conv(x, g, None, *how),
+        None if needs[1] is None else backward_input(dy, g, tuple(x.shape), *how),
     )
+
+
+# Under the kernels' names, for rules that run on Tensors.
+conv2d_backward_input = conv3d_backward_input = backward_input
+conv2d_backward_weight = conv3d_backward_weight = backward_weight
 
 
 def _named_padding(x, w, padding, stride, dilation):
     """(input, padding) for 'same' and 'valid': where 'same' needs an odd number, the one too many goes to the end."""
     if padding == "valid":
-        return x, (0, 0)
+        return x, (0,) * len(stride)
     if padding != "same":
         raise RuntimeError(f"Invalid padding string: '{padding}'; use 'same' or 'valid'")
     if max(stride) != 1:
@@ -209,90 +258,7 @@ def _named_padding(x, w, padding, stride, dilation):
 
 
 def pad_end(x, extra):
-    """Zeros after the last row and column."""
-    from .index import index_put_zeros
+    """Zeros after the last element of each spatial dimension."""
+    from .pad import pad
 
-    shape = x._a.shape
-    window = tuple(slice(0, s) for s in shape)
-    return index_put_zeros(x, (*shape[:2], *(s + e for s, e in zip(shape[2:], extra, strict=True))), window, True)
-
-
-def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """conv2d on rows: input [N, C, L], weight [K, C/groups, S] -> [N, K, L']."""
-    if _autocast.depth:
-        input, weight, bias = _autocast.low(input, weight, bias)
-    x, w = operand(input, "conv1d"), operand(weight, "conv1d")
-    if w._a.ndim != 3:
-        raise RuntimeError(f"Expected 3-dimensional weight for conv1d, but got weight of size {list(w._a.shape)}")
-    if x._a.ndim not in (2, 3):
-        raise RuntimeError(
-            f"Expected 2D (unbatched) or 3D (batched) input to conv1d, but got input of size: {list(x._a.shape)}"
-        )
-    if not isinstance(padding, str):
-        padding = (0, *numbers(padding, 1, "padding", "conv1d"))
-    stride = (1, *numbers(stride, 1, "stride", "conv1d"))
-    dilation = (1, *numbers(dilation, 1, "dilation", "conv1d"))
-    return squeeze(conv2d(unsqueeze(x, -2), unsqueeze(w, 2), bias, stride, padding, dilation, groups), -2)
-
-
-def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """conv2d's gradient as a layer: input [N, C, H, W], weight [C, K/groups, R, S] -> [N, K, H', W'] with
-    H' = (H - 1)·stride - 2·padding + dilation·(R - 1) + output_padding + 1."""
-    if _autocast.depth:
-        input, weight, bias = _autocast.low(input, weight, bias)
-    x, w = operand(input, "conv_transpose2d"), operand(weight, "conv_transpose2d")
-    if w._a.ndim != 4:
-        raise RuntimeError(f"Expected 4-dimensional weight for conv_transpose2d, but got size {list(w._a.shape)}")
-    single = x._a.ndim == 3
-    if single:
-        x = unsqueeze(x, 0)
-    elif x._a.ndim != 4:
-        raise RuntimeError(
-            f"Expected 3D (unbatched) or 4D (batched) input to conv_transpose2d, but got input of size: "
-            f"{list(x._a.shape)}"
-        )
-    function = "conv_transpose2d"
-    stride, padding = numbers(stride, 2, "stride", function), numbers(padding, 2, "padding", function)
-    dilation = numbers(dilation, 2, "dilation", function)
-    extra = numbers(output_padding, 2, "output_padding", function)
-    _check(x, w, bias, stride, padding, dilation, groups, function, channels_dim=0)
-    if any(e < 0 or (e >= s and e >= d) for e, s, d in zip(extra, stride, dilation, strict=True)):
-        raise RuntimeError(
-            f"output padding must be smaller than either stride or dilation, but got output_padding={extra}, "
-            f"stride={stride}, dilation={dilation}"
-        )
-    n, _, *size = x._a.shape
-    out = tuple(
-        (size[i] - 1) * stride[i] - 2 * padding[i] + dilation[i] * (w._a.shape[2 + i] - 1) + extra[i] + 1
-        for i in range(2)
-    )
-    if min(out) <= 0:
-        raise RuntimeError(
-            f"Given input size per channel: ({size[0]} x {size[1]}). Calculated output size per channel: "
-            f"({out[0]} x {out[1]}). Output size is too small"
-        )
-    shape = (n, w._a.shape[1] * groups, *out)
-    check_size(shape, function)
-    r = conv2d_backward_input(x, w, shape, stride, padding, dilation, groups)
-    if bias is not None:
-        r = add(r, reshape(bias, (1, -1, 1, 1)))
-    return squeeze(r, 0) if single else r
-
-
-def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """conv_transpose2d on rows: input [N, C, L], weight [C, K/groups, S] -> [N, K, L']."""
-    if _autocast.depth:
-        input, weight, bias = _autocast.low(input, weight, bias)
-    x, w = operand(input, "conv_transpose1d"), operand(weight, "conv_transpose1d")
-    if w._a.ndim != 3 or x._a.ndim not in (2, 3):
-        raise RuntimeError(
-            f"Expected 2D (unbatched) or 3D (batched) input and 3D weight to conv_transpose1d, but got sizes "
-            f"{list(x._a.shape)} and {list(w._a.shape)}"
-        )
-    f = "conv_transpose1d"
-    r = conv_transpose2d(
-        unsqueeze(x, -2), unsqueeze(w, 2), bias, (1, *numbers(stride, 1, "stride", f)),
-        (0, *numbers(padding, 1, "padding", f)), (0, *numbers(output_padding, 1, "output_padding", f)), groups,
-        (1, *numbers(dilation, 1, "dilation", f)),
-    )  # fmt: skip
-    return squeeze(r, -2)
+    return pad(x, [n for e in reversed(extra) for n in (0, e)])

@@ -12,6 +12,7 @@ from .optim import *  # noqa: F403
 from .pool2d import *  # noqa: F403
 from .reduce import *  # noqa: F403
 from .rng import *  # noqa: F403
+from .rnn import *  # noqa: F403
 from .softmax import *  # noqa: F403
 
 name = "cpu"

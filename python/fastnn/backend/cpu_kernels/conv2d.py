@@ -1,35 +1,70 @@
-"""The compiled conv2d kernels, under their twins' names; what they do not cover goes to the twin."""
+"""The compiled convolution kernels, under their twins' names; what they do not cover goes to the twin.
+
+Variants: `packed` (and no choice) is the kernel that reads its windows where they lie or packs them; `im2col` writes all
+windows side by side and multiplies; `naive` is the loop that defines the kernel.
+"""
 
 import numpy as np
 
 from fastnn import _cpu
 
-from ..numpy_kernels.conv2d import conv2d as _conv2d_twin
-from ..numpy_kernels.conv2d import conv2d_backward_input as _backward_input_twin
-from ..numpy_kernels.conv2d import conv2d_backward_weight as _backward_weight_twin
-from ..numpy_kernels.conv2d import in_float32, sixteen_bits
+from .. import variants
+from ..numpy_kernels.conv2d import Convolutions, in_float32, sixteen_bits
+from .gemm import bmm
 
-__all__ = ["conv2d", "conv2d_backward_input", "conv2d_backward_weight"]
+__all__ = [
+    "conv2d", "conv2d_backward_input", "conv2d_backward_weight", "conv3d", "conv3d_backward_input",
+    "conv3d_backward_weight",
+]  # fmt: skip
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
+_flat, _solid = Convolutions(2, bmm), Convolutions(3, bmm)
 
 
-def conv2d(x, w, bias, stride, padding, dilation, groups, act="none"):
-    if sixteen_bits(x, w, bias):
-        return in_float32(_cpu.conv2d, (x, w, bias), stride, padding, dilation, groups, act)
-    kernel = _cpu.conv2d if x.dtype == _F32 or x.dtype == _F64 else _conv2d_twin
-    return kernel(x, w, bias, stride, padding, dilation, groups, act)
+def _choose(x, kernel, twin, arguments):
+    """The kernel, or by columns, as dtype and variant say."""
+    variant = variants.current("conv")
+    if x.dtype == _F32 or x.dtype == _F64:
+        if variant is None or variant == "packed":
+            return kernel(*arguments)
+        if variant == "naive":
+            return kernel(*arguments, plain=True)
+    elif variant == "packed":
+        raise RuntimeError(f"convolution: the variant 'packed' takes float32 and float64, got {x.dtype}")
+    return twin(*arguments, naive=variant == "naive")
 
 
-def conv2d_backward_input(dy, w, x_shape, stride, padding, dilation, groups):
-    if sixteen_bits(dy, w):
-        return in_float32(_cpu.conv2d_backward_input, (dy, w), x_shape, stride, padding, dilation, groups)
-    kernel = _cpu.conv2d_backward_input if dy.dtype == _F32 or dy.dtype == _F64 else _backward_input_twin
-    return kernel(dy, w, x_shape, stride, padding, dilation, groups)
+def _forward(name, twin):
+    def kernel(x, w, bias, stride, padding, dilation, groups, act="none"):
+        if sixteen_bits(x, w, bias):
+            return in_float32(kernel, (x, w, bias), stride, padding, dilation, groups, act)
+        return _choose(x, getattr(_cpu, name), twin.forward, (x, w, bias, stride, padding, dilation, groups, act))
+
+    return kernel
 
 
-def conv2d_backward_weight(dy, x, w_shape, stride, padding, dilation, groups):
-    if sixteen_bits(dy, x):
-        return in_float32(_cpu.conv2d_backward_weight, (dy, x), w_shape, stride, padding, dilation, groups)
-    kernel = _cpu.conv2d_backward_weight if dy.dtype == _F32 or dy.dtype == _F64 else _backward_weight_twin
-    return kernel(dy, x, w_shape, stride, padding, dilation, groups)
+def _backward_input(name, twin):
+    def kernel(dy, w, x_shape, stride, padding, dilation, groups):
+        how = (x_shape, stride, padding, dilation, groups)
+        if sixteen_bits(dy, w):
+            return in_float32(kernel, (dy, w), *how)
+        return _choose(dy, getattr(_cpu, name), twin.backward_input, (dy, w, *how))
+
+    return kernel
+
+
+def _backward_weight(name, twin):
+    def kernel(dy, x, w_shape, stride, padding, dilation, groups):
+        how = (w_shape, stride, padding, dilation, groups)
+        if sixteen_bits(dy, x):
+            return in_float32(kernel, (dy, x), *how)
+        return _choose(dy, getattr(_cpu, name), twin.backward_weight, (dy, x, *how))
+
+    return kernel
+
+
+conv2d, conv3d = _forward("conv2d", _flat), _forward("conv3d", _solid)
+conv2d_backward_input = _backward_input("conv2d_backward_input", _flat)
+conv3d_backward_input = _backward_input("conv3d_backward_input", _solid)
+conv2d_backward_weight = _backward_weight("conv2d_backward_weight", _flat)
+conv3d_backward_weight = _backward_weight("conv3d_backward_weight", _solid)

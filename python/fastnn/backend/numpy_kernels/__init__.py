@@ -21,6 +21,7 @@ from .pairs import *  # noqa: F403
 from .pool2d import *  # noqa: F403
 from .reduce import *  # noqa: F403
 from .rng import *  # noqa: F403
+from .rnn import *  # noqa: F403
 from .softmax import *  # noqa: F403
 from .special import *  # noqa: F403
 from .statistics import *  # noqa: F403

@@ -7,6 +7,10 @@ from fastnn.nn.modules._lazy_layers import (
     LazyBatchNorm3d,
     LazyConv1d,
     LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
     LazyInstanceNorm1d,
     LazyInstanceNorm2d,
     LazyInstanceNorm3d,
@@ -52,7 +56,7 @@ from fastnn.nn.modules.batchnorm import (
 )
 from fastnn.nn.modules.channelshuffle import ChannelShuffle
 from fastnn.nn.modules.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
-from fastnn.nn.modules.conv import Conv1d, Conv2d
+from fastnn.nn.modules.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fastnn.nn.modules.distance import CosineSimilarity, PairwiseDistance
 from fastnn.nn.modules.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from fastnn.nn.modules.flatten import Flatten, Unflatten
@@ -125,6 +129,7 @@ from fastnn.nn.modules.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
+from fastnn.nn.modules.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
 from fastnn.nn.modules.sparse import Embedding, EmbeddingBag
 from fastnn.nn.modules.transformer import (
     Transformer,

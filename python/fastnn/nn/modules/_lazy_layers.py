@@ -63,6 +63,30 @@ class LazyConv2d(_LazyConvXdMixin, conv.Conv2d):
     cls_to_become = conv.Conv2d
 
 
+class LazyConv3d(_LazyConvXdMixin, conv.Conv3d):
+    """Conv3d whose in_channels come with the first input."""
+
+    cls_to_become = conv.Conv3d
+
+
+class LazyConvTranspose1d(_LazyConvXdMixin, conv.ConvTranspose1d):
+    """ConvTranspose1d whose in_channels come with the first input."""
+
+    cls_to_become = conv.ConvTranspose1d
+
+
+class LazyConvTranspose2d(_LazyConvXdMixin, conv.ConvTranspose2d):
+    """ConvTranspose2d whose in_channels come with the first input."""
+
+    cls_to_become = conv.ConvTranspose2d
+
+
+class LazyConvTranspose3d(_LazyConvXdMixin, conv.ConvTranspose3d):
+    """ConvTranspose3d whose in_channels come with the first input."""
+
+    cls_to_become = conv.ConvTranspose3d
+
+
 class _LazyNormBase(LazyModuleMixin):
     """Put before a normalisation: num_features come with the first input, [N, C, ...]."""
 

@@ -1,7 +1,9 @@
-"""Gradient clipping; parameters as one vector; weight and spectral normalisation; parametrizations, pruning, fusion."""
+"""Gradient clipping; parameters as one vector; batches of sequences (rnn); weight and spectral normalisation;
+parametrizations, pruning, fusion."""
 
 import importlib
 
+from fastnn.nn.utils import rnn
 from fastnn.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -34,5 +36,5 @@ __all__ = [
     "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_",
     "convert_conv2d_weight_memory_format", "convert_conv3d_weight_memory_format", "fuse_conv_bn_eval",
     "fuse_conv_bn_weights", "fuse_linear_bn_eval", "fuse_linear_bn_weights", "get_total_norm", "parameters_to_vector",
-    "remove_spectral_norm", "remove_weight_norm", "skip_init", "spectral_norm", "vector_to_parameters", "weight_norm",
+    "remove_spectral_norm", "remove_weight_norm", "rnn", "skip_init", "spectral_norm", "vector_to_parameters", "weight_norm",
 ]  # fmt: skip
