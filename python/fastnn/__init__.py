@@ -111,8 +111,8 @@ globals().update(TYPES)
 # Parts that are not needed by every import: modules, and names that lie in one.
 _MODULES = frozenset(
     """
-accelerator amp backends compiler cuda datasets jit keras mps multiprocessing nn optim serialization testing tf types
-utils version vision xpu
+accelerator amp backends compiler cuda datasets distributions jit keras mps multiprocessing nn optim serialization testing
+tf types utils version vision xpu
 """.split()
 )
 _LAZY = {
@@ -121,6 +121,9 @@ _LAZY = {
     "compile": "compiler",
     "load": "serialization",
     "save": "serialization",
+    "_standard_gamma": "ops.sampling",
+    "binomial": "ops.sampling",
+    "poisson": "ops.sampling",
     "are_deterministic_algorithms_enabled": "_settings",
     "get_float32_matmul_precision": "_settings",
     "get_num_interop_threads": "_settings",

@@ -20,6 +20,7 @@ from .pad import *  # noqa: F403
 from .pairs import *  # noqa: F403
 from .pool2d import *  # noqa: F403
 from .reduce import *  # noqa: F403
+from .rejection import *  # noqa: F403
 from .rng import *  # noqa: F403
 from .rnn import *  # noqa: F403
 from .softmax import *  # noqa: F403
