@@ -137,3 +137,8 @@ def pickled(name: str):
     if name == "_reconstruct":
         return _np.zeros(0).__reduce__()[0]
     return {"ndarray": _np.ndarray, "dtype": _np.dtype}[name]
+
+
+def seed_numpy(seed: int) -> None:
+    """NumPy's global generator, for keras.utils.set_random_seed."""
+    _np.random.seed(seed)
