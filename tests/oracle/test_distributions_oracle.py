@@ -6,9 +6,6 @@ import torch
 
 import fastnn
 
-if not hasattr(fastnn, "lgamma"):
-    pytest.skip("the special functions are not here yet", allow_module_level=True)
-
 DTYPES = ["float32", "float64"]
 
 
@@ -135,7 +132,7 @@ def test_moments(name, dtype):
             assert isinstance(a, Exception), (what, a, b)
         else:
             assert not isinstance(a, Exception), (what, a)
-            same(a, b, scale=10)
+            same(a, b, scale=1000 if name == "Multinomial" else 10)  # torch takes its log n! in float32
     for what in ("cdf", "icdf"):
         p = np.linspace(0.1, 0.9, 5).astype(dtype).reshape(5, *(1,) * len(theirs.batch_shape))
         a, b = (outcome(lambda T=T, d=d, w=what, p=p: getattr(d, w)(T.from_numpy(p) + (2 if name == "Uniform" else 0)))

@@ -70,8 +70,9 @@ class Binomial(Distribution):
         if self._validate_args:
             self._validate_sample(value)
         n, logits = self.total_count, self.logits
-        # n·log(1 + exp(logits)), without overflow
-        norm = n * logits.clamp(min=0) + n * fastnn.log1p(fastnn.exp(-fastnn.abs(logits))) - fastnn.lgamma(n + 1)
+        # n·log(1 + exp(logits)), without overflow; the positive part has half a slope at 0
+        positive = (logits.clamp(min=0) + logits - logits.clamp(max=0)) / 2
+        norm = n * positive + n * fastnn.log1p(fastnn.exp(-fastnn.abs(logits))) - fastnn.lgamma(n + 1)
         return value * logits - fastnn.lgamma(value + 1) - fastnn.lgamma(n - value + 1) - norm
 
     def entropy(self):

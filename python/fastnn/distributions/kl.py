@@ -141,8 +141,7 @@ def _gamma(p, q):
 def _gumbel(p, q):
     ratio = p.scale / q.scale
     t1, t2 = q.loc / q.scale, p.loc / q.scale
-    t3 = ratio.log() - t1 + t2
-    return -t3 + ratio * _EULER + fastnn.exp(t1 - t2 + (1 + ratio).lgamma()) - (1 + _EULER)
+    return -ratio.log() - t1 + t2 + ratio * _EULER + fastnn.exp(t1 - t2 + (1 + ratio).lgamma()) - (1 + _EULER)
 
 
 @register_kl(Geometric, Geometric)

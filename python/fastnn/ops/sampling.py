@@ -38,7 +38,7 @@ def binomial(count, prob, generator=None):
     _floating(count, "binomial", "count")
     _floating(prob, "binomial", "prob")
     if count._a.dtype != prob._a.dtype:
-        raise ValueError(f"Found dtype {prob.dtype.short} but expected {count.dtype.short}")
+        raise RuntimeError(f"Found dtype {prob.dtype.short} but expected {count.dtype.short}")
     count, prob = broadcast_tensors(count, prob)
     r = wrap(Tensor._k.binomial(generators.engine(generator), count._a, prob._a))
     if (count._fn is not None or prob._fn is not None) and grad_mode.enabled:
