@@ -27,7 +27,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Run a script as `python SCRIPT ARGS` does, with fastnn in the place of torch and torchvision, in "
         "this process and in its children. The real torch is not loaded.",
         usage="python -m fastnn run [-h] (SCRIPT | -m MODULE) [ARGS ...]",
-        epilog="examples:  python -m fastnn run main.py --epochs 3      python -m fastnn run -m package.train",
+        epilog="examples:\n  python -m fastnn run main.py --epochs 3\n  python -m fastnn run -m package.train",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     run.add_argument("-m", metavar="MODULE", dest="module", help="run a module or package, as python -m does")
     run.add_argument(
@@ -37,8 +38,9 @@ def _parser() -> argparse.ArgumentParser:
         "train",
         help="train a LeNet on real handwritten digits",
         description="Train a LeNet on handwritten digits and print loss and accuracy on held-back data per epoch.",
-        epilog="examples:  python -m fastnn train --save lenet.pt      "
-        "python -m fastnn train --data mnist --root data/mnist",
+        epilog="examples:\n  python -m fastnn train --save lenet.pt\n"
+        "  python -m fastnn train --data mnist --root data/mnist",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     train.add_argument(
         "--data", choices=["digits", "mnist"], default="digits",
