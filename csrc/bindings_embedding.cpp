@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kTask = 16384;  // elements a task
 constexpr int64_t kGilFree = 16384;
+constexpr int64_t kStreamBytes = int64_t(8) << 20;  // a gradient that is mostly zeros need not pass through the caches
 
 // An int64 array, contiguous; a copy where it is not.
 struct Ids {
@@ -98,6 +99,8 @@ PyObject* add_rows(const ArrayView& dy, const Ids& index, const int64_t* source,
   a.source = source;
   a.factor = by_frequency ? shares.get() : factor;
   a.out = data_of(out);
+  const int64_t bytes = rows * width * static_cast<int64_t>(item);
+  a.stream = bytes > kStreamBytes && width * static_cast<int64_t>(item) % 64 == 0;
   {
     MaybeReleaseGil gil(n * width >= kGilFree);
     // Counting sort: start[r + 2] counts row r, then start[r + 1] is where its next look-up goes.

@@ -224,6 +224,7 @@ struct EmbeddingArgs {
   void* out;
   Bag bag;
   int64_t padding;  // bags: rows that are left out; -1: none
+  bool stream;      // backward: write past the caches (out and its rows begin at whole lines)
   int64_t* chosen;  // Bag::Max: [bags, width], the lookup whose row gave each; -1: none
 };
 

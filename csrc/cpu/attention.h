@@ -1,9 +1,10 @@
 // What the two directions of fused attention share: blocks, packed operands, masks, and the products of gemm_core.h's
 // micro-kernels on them.
 //
-// Limit: the multiply-adds. A score costs E of them and as many again times Ev / E, 128 / 32 lanes = 4 cycles for 16 at
-// E = Ev = 64 (32 multiply-adds a cycle and core: two pipes of 16); its exponential ~16 instructions on the same pipes
-// for 16 scores, so some 12% of forward at E = 64, and half of that where E is 128.
+// Limit: the multiply-adds. 16 scores and what they add to the result cost E + Ev of them (of a 16-lane vector): 128 at
+// E = Ev = 64, 64 cycles where a core has two such pipes, 128 where it has one. Their largest value, exponential and
+// sum take some 18 instructions on the same pipes: 9 or 18 cycles, an eighth of forward; half of that at E = 128.
+// Backward has five products of that size and one exponential.
 #pragma once
 #include "cpu/gemm_pack.h"
 #include "cpu/softmax_row.h"

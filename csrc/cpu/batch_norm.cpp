@@ -95,7 +95,7 @@ void forward(const Ctx& ctx, const ChannelNormArgs& a) {
   };
   const auto moments_of = [&](int64_t c, int64_t i) {
     const Part p = part(parts, i, N, C, L);
-    partial[c * parts.count + i] = moments(x + c * L + p.from, p.planes, p.len, C * L);
+    partial[c * parts.count + i] = moments<T, true>(x + c * L + p.from, p.planes, p.len, C * L);
   };
   if (!a.given && L > 1 && C >= 8 && N * L * static_cast<int64_t>(sizeof(T)) <= kFusedBytes) {
     in_tasks(C, N * L, [&](int64_t begin, int64_t end) {
@@ -184,7 +184,7 @@ void backward(const Ctx& ctx, const ChannelNormBackward& a) {
     Sums<T, 2> s;
     for (int64_t n = 0; n < p.planes; ++n) {
       const int64_t from = (n * C + c) * L + p.from;
-      add_products(s, dy + from, x + from, mean[c], p.len);
+      add_products<T, true>(s, dy + from, x + from, mean[c], p.len, C * L);
     }
     s.flush();
     partial[c * parts.count + i] = {s.total[0], s.total[1]};

@@ -45,6 +45,17 @@ void backward(const EmbeddingArgs& a) {
   for (int64_t r = a.begin; r < a.end; ++r) {
     T* to = out + r * a.width;
     const int64_t from = a.start[r], end = a.start[r + 1];
+    if (a.stream && end - from <= 1) {  // most rows of a large table: nothing, or one look-up
+      if (from == end) {
+        for (int64_t j = 0; j < a.width; j += Vec<T>::size) stream(to + j, Vec<T>::zero());
+      } else {
+        if (from + kAhead < last) ask(row_of(from + kAhead), a.width);
+        const T* row = row_of(from);
+        const Vec<T> f(factor_of<T>(a, a.index[from]));
+        for (int64_t j = 0; j < a.width; j += Vec<T>::size) stream(to + j, Vec<T>::load(row + j) * f);
+      }
+      continue;
+    }
     if (from == end) {
       __builtin_memset(to, 0, static_cast<size_t>(a.width) * sizeof(T));
       continue;
@@ -63,6 +74,7 @@ void backward(const EmbeddingArgs& a) {
       }
     }
   }
+  if (a.stream) stream_end();
 }
 
 template <class T>

@@ -68,14 +68,18 @@ FASTNN_INLINE Moments merge(Moments a, Moments b) {
   if (n == 0) return a;
   return {n, a.mean + d * (b.n / n), a.m2 + b.m2 + d * d * (a.n * b.n / n)};
 }
-// Of `planes` runs of len elements, `stride` apart.
-template <class T>
+// Of `planes` runs of len elements, `stride` apart. Runs of a few KiB far from each other end before the processor's
+// own prefetcher has caught up: AHEAD asks for the next run's lines while one is read.
+template <class T, bool AHEAD = false>
 FASTNN_INLINE Moments moments(const T* x, int64_t planes, int64_t len, int64_t stride) {
   const double n = static_cast<double>(planes * len);
   Sums<T, 1> s;
   for (int64_t p = 0; p < planes; ++p) {
     const T* q = x + p * stride;
-    s.run(len, [&](int64_t i, auto w, Vec<T>(&v)[1]) __attribute__((always_inline)) { v[0] = get(q + i, w); });
+    s.run(len, [&](int64_t i, auto w, Vec<T>(&v)[1]) __attribute__((always_inline)) {
+      if (AHEAD) __builtin_prefetch(q + stride + i);
+      v[0] = get(q + i, w);
+    });
   }
   s.flush();
   const T m = static_cast<T>(s.total[0] / n);
@@ -130,11 +134,15 @@ FASTNN_INLINE void apply_backward(const T* dy, const T* x, T* dx, int64_t n, con
     across<T>(n, [&](int64_t i, auto w) __attribute__((always_inline)) { put(dx + i, get(dy + i, w) * g, w); });
   }
 }
-// sum dy and sum dy * (x - centre), added to s.
-template <class T>
-FASTNN_INLINE void add_products(Sums<T, 2>& s, const T* dy, const T* x, T centre, int64_t n) {
+// sum dy and sum dy * (x - centre), added to s; AHEAD as above, the next run `stride` further.
+template <class T, bool AHEAD = false>
+FASTNN_INLINE void add_products(Sums<T, 2>& s, const T* dy, const T* x, T centre, int64_t n, int64_t stride = 0) {
   const Vec<T> c(centre);
   s.run(n, [&](int64_t i, auto w, Vec<T>(&v)[2]) __attribute__((always_inline)) {
+    if (AHEAD) {
+      __builtin_prefetch(dy + stride + i);
+      __builtin_prefetch(x + stride + i);
+    }
     v[0] = get(dy + i, w);
     v[1] = v[0] * (get(x + i, w) - c);  // 0 beyond the end: dy is
   });

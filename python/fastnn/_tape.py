@@ -190,6 +190,45 @@ def record_many(outs, rule, inputs, saved, keep):
     return outs
 
 
+class RowGradient:
+    """A gradient of which only rows are kept: values[i] belongs to row index[i] of `shape`, rows may occur again. Ops hand
+    one to leaves alone, where it becomes a sparse .grad; hooks, autograd.grad and arrays get what dense() makes."""
+
+    __slots__ = ("index", "values", "shape", "k")
+
+    def __init__(self, index, values, shape, k):
+        self.index, self.values, self.shape, self.k = index, values, shape, k
+
+    def dense(self):
+        return self.k.embedding_backward(self.values, self.index, self.shape, None, False)
+
+    def sparse(self):
+        from .ops.sparse import sparse_coo_tensor
+        from .tensor import wrap
+
+        return sparse_coo_tensor(wrap(self.index.reshape(1, -1)), wrap(self.values), self.shape, is_coalesced=False)
+
+    @staticmethod
+    def meet(a, b):
+        """The sum of two gradients of which one at least is a RowGradient."""
+        if a.__class__ is b.__class__:
+            from .backend.xp import concatenate
+
+            return RowGradient(concatenate((a.index, b.index)), concatenate((a.values, b.values)), a.shape, a.k)
+        rows, array = (a, b) if a.__class__ is RowGradient else (b, a)
+        return rows.k.add(rows.dense(), array)
+
+    def add_to(self, tensor):
+        """tensor.grad += this: sparse where there was none or a sparse one."""
+        old = tensor._grad
+        if old is None:
+            tensor._grad = self.sparse()
+        elif old.is_sparse:
+            tensor._grad = old.add(self.sparse())
+        else:
+            old._accumulate(self.dense())
+
+
 # ---------------------------------------------------------------- the backward pass
 
 _marks = itertools.count(1)
@@ -237,7 +276,9 @@ def run(k, roots, grads, *, retain_graph=False, create_graph=False, wanted=None,
         if capture is not None:  # nodes off the way were fed, but did not run
             for node in reached:
                 node.g = None
-    return None if capture is None else [capture[n] for n in wanted]
+    if capture is None:
+        return None
+    return [g.dense() if g.__class__ is RowGradient else g for g in (capture[n] for n in wanted)]
 
 
 def _leading_to(order, capture):
@@ -259,6 +300,8 @@ def _push(k, order, retain_graph, create_graph, capture, wrap):
             continue
         node.g = None
         if node.hooks is not None:
+            if g.__class__ is RowGradient:
+                g = g.dense()
             g = _run_hooks(node, g, create_graph, wrap)
         if capture is not None and node in capture:
             capture[node] = g
@@ -301,7 +344,12 @@ def _push(k, order, retain_graph, create_graph, capture, wrap):
             if n is not None:
                 d = grads[i]
                 if d is not None:
-                    n.g = d if n.g is None else add(n.g, d)
+                    if n.g is None:
+                        n.g = d
+                    elif d.__class__ is RowGradient or n.g.__class__ is RowGradient:
+                        n.g = RowGradient.meet(n.g, d)
+                    else:
+                        n.g = add(n.g, d)
             i += 1
         grads = d = None
 
@@ -367,11 +415,15 @@ def _accumulate(leaf, g, create_graph):
     old = t._grad
     if create_graph:
         t._grad = g if old is None else old + g
+    elif g.__class__ is RowGradient:
+        g.add_to(t)
     elif old is None:
         # References to an array that only the pass holds: the caller's `g`, ours, and getrefcount's argument.
         base = g.base
         mine = _refs(g) <= 3 and (base is None or base.__class__.__name__ in _OWNERS) and g.flags.c_contiguous
         t._grad = t._wrap_grad(g if mine else g.copy())
+    elif old.is_sparse:
+        t._grad = t._wrap_grad(old.to_dense()._a + g)
     else:
         old._accumulate(g)
     if leaf.meta is not None:

@@ -98,6 +98,49 @@ def test_layers(text):
     assert not pretrained.weight.requires_grad and tuple(pretrained.weight.shape) == (5, 7)
 
 
+@pytest.mark.parametrize("optimizer", ["SGD", "Adagrad", "SparseAdam"])
+@pytest.mark.parametrize("layer", ["Embedding(5, 3, 1, sparse=True)", "EmbeddingBag(5, 3, sparse=True)"])
+def test_sparse_gradients(layer, optimizer):
+    runs = []
+    for T in BOTH:
+        T.manual_seed(0)
+        table = eval(layer, dict(vars(T.nn)))
+        optim = getattr(T.optim, optimizer)(table.parameters(), lr=0.1)
+        seen = []
+        for step in range(3):
+            optim.zero_grad()
+            ids = T.from_numpy(np.ascontiguousarray(IDS[step : step + 1]))
+            ((table(ids) ** 2).sum() + (table(ids[:, :2]) ** 3).sum()).backward()
+            assert table.weight.grad.is_sparse
+            seen.append(table.weight.grad.to_dense().numpy())
+            optim.step()
+        runs.append([*seen, table.weight.detach().numpy()])
+    for a, b in zip(runs[1], runs[0], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_sparse_gradients_meet_dense_ones():
+    for first in (True, False):
+        grads = []
+        for T in BOTH:
+            w = T.from_numpy(table()).requires_grad_()
+            ids = T.from_numpy(IDS)
+            look_up = T.nn.functional.embedding(ids, w, sparse=True).sum()
+            for part in (look_up, (w * w).sum()) if first else ((w * w).sum(), look_up):
+                part.backward()
+            (T.nn.functional.embedding(ids, w, sparse=True).sum() + w.sum()).backward()
+            (got,) = T.autograd.grad(T.nn.functional.embedding(ids, w, sparse=True).sum() * 2, w)
+            grads.append([w.grad.to_dense().numpy(), got.to_dense().numpy()])
+        for a, b in zip(grads[1], grads[0], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    w = fastnn.from_numpy(table()).requires_grad_()
+    hooked = []
+    w.register_hook(hooked.append)
+    fastnn.nn.functional.embedding(fastnn.from_numpy(IDS), w * 1.0, sparse=True).sum().backward()  # not a leaf: dense
+    fastnn.nn.functional.embedding(fastnn.from_numpy(IDS), w, sparse=True).sum().backward()
+    np.testing.assert_array_equal(hooked[0].numpy(), hooked[1].numpy())
+
+
 W = "T.ones(4, 3)"
 ERRORS = [
     f"F.embedding(T.tensor([4]), {W})", f"F.embedding(T.tensor([-1]), {W})", f"F.embedding(T.tensor([1.0]), {W})",

@@ -1,6 +1,6 @@
 """Rows of a table by number, and one-hot vectors."""
 
-from .._tape import grad_mode, record
+from .._tape import RowGradient, grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, wrap
 from .unary import operand
@@ -17,13 +17,11 @@ def _ids(input, function):
     return i if i.dtype.itemsize == 8 else i.astype("int64")
 
 
-def _table(weight, padding_idx, sparse, function):
+def _table(weight, padding_idx):
     """The table's array and padding_idx from the front."""
     w = weight._a
     if w.ndim != 2:
         raise RuntimeError(f"'weight' must be 2-D, but got {w.ndim}-D")
-    if sparse:
-        raise NotImplementedError(f"{function}: sparse=True is not supported: leave it out for a dense gradient")
     rows = w.shape[0]
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:
@@ -51,18 +49,35 @@ def _renormalize(weight, index, max_norm, norm_type):
 def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
     """weight[input]: ids of any shape, weight [N, D] -> [..., D]. The row padding_idx gets no gradient; with max_norm the
     rows that are looked up are first shortened to that norm, in place; scale_grad_by_freq divides each row's gradient by
-    how often it was looked up.
+    how often it was looked up. sparse: the gradient of a leaf is a sparse tensor of the rows that were looked up, for
+    SparseAdam, SGD and Adagrad.
 
     Raises IndexError for an id outside [0, N)."""
     t = operand(weight, "embedding")
-    w, padding_idx = _table(t, padding_idx, sparse, "embedding")
+    w, padding_idx = _table(t, padding_idx)
     i = _ids(input, "embedding")
     if max_norm is not None:
         _renormalize(t, i, max_norm, norm_type)
     r = wrap(Tensor._k.embedding(w, i))
     if t._fn is not None and grad_mode.enabled:
-        record(r, embedding_rule, (t._fn,), (i, w.shape, padding_idx, bool(scale_grad_by_freq)), ())
+        saved = (i, w.shape, padding_idx, bool(scale_grad_by_freq))
+        record(r, embedding_sparse_rule if sparse else embedding_rule, (t._fn,), saved, ())
     return r
+
+
+def embedding_sparse_rule(k, dy, saved, needs):
+    """The rows of dy as they are, with their ids."""
+    index, shape, padding_idx, scale_grad_by_freq = saved
+    if k is not Tensor._k or not needs[0].leaf:
+        return embedding_rule(k, dy, saved, needs)
+    factors = k.embedding_factors(index, padding_idx, scale_grad_by_freq, dy.dtype)
+    if factors is not None:
+        dy = k.mul(dy, factors)
+    ids, rows = index.reshape(-1), dy.reshape(index.size, shape[1])
+    if padding_idx is not None:
+        kept = ids != padding_idx
+        ids, rows = ids[kept], rows[kept]
+    return (RowGradient(ids, rows, shape, k),)
 
 
 def embedding_rule(k, dy, saved, needs):
@@ -112,7 +127,7 @@ def embedding_bag(
     t = operand(weight, "embedding_bag")
     if mode not in _MODES:
         raise ValueError(f"mode has to be one of sum, mean or max, but got {mode!r}")
-    w, padding_idx = _table(t, padding_idx, sparse, "embedding_bag")
+    w, padding_idx = _table(t, padding_idx)
     ids = _ids(input, "embedding_bag")
     start = _starts(ids, offsets, include_last_offset)
     factor, by = None, per_sample_weights
@@ -133,6 +148,8 @@ def embedding_bag(
                 f"embedding_bag: expected per_sample_weights of weight's dtype {t.dtype.short}, got {by.dtype.short}"
             )
         factor = by._a.reshape(-1)
+    if sparse and mode == "max":
+        raise RuntimeError("embedding_bag: sparse gradients are not supported with mode 'max'")
     if scale_grad_by_freq and mode == "max":
         raise RuntimeError("embedding_bag: scale_grad_by_freq is not supported with mode 'max'")
     ids = ids.reshape(-1)
@@ -145,8 +162,8 @@ def embedding_bag(
         if mode == "max":
             record(r, embedding_bag_max_rule, nodes, (ids, chosen, w.shape), ())
         else:
-            how = (ids, start, mode == "mean", padding_idx, bool(scale_grad_by_freq), w.shape)
-            record(r, embedding_bag_rule, nodes, (w, None if by is None else by._a, *how), (t, by) + (None,) * 6)
+            how = (ids, start, mode == "mean", padding_idx, bool(scale_grad_by_freq), w.shape, bool(sparse))
+            record(r, embedding_bag_rule, nodes, (w, None if by is None else by._a, *how), (t, by) + (None,) * 7)
     return r
 
 
@@ -195,7 +212,7 @@ def _bag_of(start):
 
 
 def embedding_bag_rule(k, dy, saved, needs):
-    w, by, ids, start, mean, padding_idx, by_frequency, shape = saved
+    w, by, ids, start, mean, padding_idx, by_frequency, shape, sparse = saved
     arrays = k is Tensor._k
     bag = _bag_of(start)
     factor = by
@@ -213,7 +230,11 @@ def embedding_bag_rule(k, dy, saved, needs):
     elif factor is not None:
         factor = k.reshape(factor, (-1,))
     dw = dby = None
-    if needs[0] is not None:
+    if needs[0] is not None and sparse and arrays and needs[0].leaf:
+        kept = slice(None) if padding_idx is None else ids != padding_idx
+        rows = dy[bag[kept]]
+        dw = RowGradient(ids[kept], rows if factor is None else rows * factor[kept, None], shape, k)
+    elif needs[0] is not None:
         dw = k.embedding_bag_backward(dy, ids, bag, factor, shape, padding_idx)
     if needs[1] is not None:
         rows = k.mul(k.index_get(dy, (bag,)), k.index_get(w, (ids,)))

@@ -3,7 +3,18 @@
 from fastnn.backend import xp
 from fastnn.tensor import wrap
 
-from .optimizer import Optimizer, advance, bumped, by_step, check_lr, check_modes, check_option, new_step, number
+from .optimizer import (
+    Optimizer,
+    advance,
+    bumped,
+    by_step,
+    check_lr,
+    check_modes,
+    check_option,
+    new_step,
+    number,
+    sparse_rows,
+)
 
 __all__ = ["Adagrad"]
 
@@ -55,8 +66,26 @@ class Adagrad(Optimizer):
         s["sum"] = wrap(xp.full(p._a.shape, group["initial_accumulator_value"], p._a.dtype))
         return s
 
+    def _sparse_step(self, group, p):
+        """The rows that a sparse gradient names, of parameter and sum alone."""
+        if number(group["weight_decay"]):
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        s = self.state[p] or self._init_state(p, group)
+        (step,) = advance([s["step"]])
+        rows, values = sparse_rows(p)
+        t = values.dtype.type
+        if group["maximize"]:
+            values = -values
+        s["sum"]._a[rows] += values * values
+        rate = number(group["lr"]) / (1 + (step - 1) * number(group["lr_decay"]))
+        p._a[rows] -= t(rate) * values / (s["sum"]._a[rows] ** 0.5 + t(number(group["eps"])))
+        bumped([p])
+
     def _update(self, group):
         params = [p for p in group["params"] if p._grad is not None]
+        for p in [p for p in params if p._grad.is_sparse]:
+            self._sparse_step(group, p)
+        params = [p for p in params if not p._grad.is_sparse]
         if not params:
             return
         # A group that was added later has no state yet.

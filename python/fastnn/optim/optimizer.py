@@ -75,6 +75,14 @@ def advance(steps) -> list[float]:
     return values
 
 
+def sparse_rows(p):
+    """(rows, values) of a parameter's sparse gradient, each row once."""
+    gradient = p._grad.coalesce()
+    if gradient.sparse_dim() != 1:
+        raise RuntimeError(f"a sparse gradient names rows: expected one sparse dimension, got {gradient.sparse_dim()}")
+    return gradient.indices()._a[0], gradient.values()._a
+
+
 def by_step(steps: list[float], *lists):
     """(step, lists) for each distinct step count: parameters that were without a gradient at times lag behind."""
     if steps.count(steps[0]) == len(steps):

@@ -3,7 +3,7 @@
 from fastnn.backend import xp
 from fastnn.tensor import wrap
 
-from .optimizer import Optimizer, bumped, check_lr, check_modes, check_option, number
+from .optimizer import Optimizer, bumped, check_lr, check_modes, check_option, number, sparse_rows
 
 __all__ = ["SGD"]
 
@@ -52,16 +52,29 @@ class SGD(Optimizer):
             group.setdefault("nesterov", False)
             group.setdefault("maximize", False)
 
+    def _sparse_step(self, group, p):
+        """p[rows] -= lr·values for a gradient of which only rows are kept."""
+        if number(group["momentum"]) or number(group["weight_decay"]):
+            raise RuntimeError("SGD: momentum and weight_decay do not go with sparse gradients: they change every row")
+        rows, values = sparse_rows(p)
+        lr = number(group["lr"])
+        p._a[rows] += values * values.dtype.type(lr if group["maximize"] else -lr)
+        bumped([p])
+
     def _update(self, group):
         momentum = number(group["momentum"])
+        given = [p for p in group["params"] if p._grad is not None]
+        sparse = [p for p in given if p._grad.is_sparse]
+        for p in sparse:
+            self._sparse_step(group, p)
+        if sparse:
+            given = [p for p in given if not p._grad.is_sparse]
         if momentum == 0:
-            self._run(group, momentum, [p for p in group["params"] if p._grad is not None], None, False)
+            self._run(group, momentum, given, None, False)
             return
         state = self.state
         params, bufs, first = [], [], []
-        for p in group["params"]:
-            if p._grad is None:
-                continue
+        for p in given:
             buf = state[p].get("momentum_buffer")
             if buf is None:
                 first.append(p)
