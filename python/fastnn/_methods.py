@@ -1,6 +1,6 @@
 """The operations as methods and operators of Tensor, under torch's names: one table."""
 
-from . import ops
+from . import dtypes, ops
 from ._functions import LATER, method
 from .backend import xp
 from .ops.elementwise import check_not_number
@@ -299,6 +299,8 @@ def _record_stream(self, stream):
 Tensor.storage, Tensor.untyped_storage, Tensor.record_stream = _storage, _untyped_storage, _record_stream
 Tensor.to_sparse_coo = Tensor.to_sparse
 Tensor.where, Tensor.as_subclass, Tensor.reinforce = _where, _as_subclass, _reinforce
+Tensor.cfloat = lambda self, memory_format=None: self.to(dtypes.complex64)
+Tensor.cdouble = lambda self, memory_format=None: self.to(dtypes.complex128)
 Tensor.output_nr = 0
 Tensor.polygamma = _polygamma
 Tensor.resize = _resize

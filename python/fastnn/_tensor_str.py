@@ -114,6 +114,21 @@ class _Formatter:
         return self._number(value).rjust(self.width)
 
 
+class _ComplexFormatter:
+    """Real and imaginary parts, each in the form that suits all of its kind."""
+
+    floating = False
+
+    def __init__(self, values):
+        self.real = _Formatter([v.real for v in values], True)
+        self.imag = _Formatter([v.imag for v in values], True)
+        self.width = self.real.width + self.imag.width + 1
+
+    def __call__(self, value) -> str:
+        imag = (self.imag(value.imag) + "j").lstrip()
+        return self.real(value.real) + ("" if imag[0] in "+-" else "+") + imag
+
+
 def _shown(array, floating) -> list:
     """The numbers that a summary of `array` shows; all of a small dimension."""
     edge = _options.edgeitems
@@ -187,12 +202,14 @@ def tensor_str(
     else:
         if not _options.edgeitems:
             suffixes.append(f"size={tuple(array.shape)}")
-        if name not in (default_dtype, "int64", "bool"):
+        plain_complex = "complex128" if default_dtype == "float64" else "complex64"
+        if name not in (default_dtype, plain_complex, "int64", "bool"):
             suffixes.append(f"dtype=torch.{name}")
         summarize = array.size > _options.threshold
         floating = _is_float(array)
         values = _shown(array, floating) if summarize else _values(array, floating)
-        text = _nested(array, len(prefix), summarize, _Formatter(values, floating))
+        form = _ComplexFormatter(values) if array.dtype.kind == "c" else _Formatter(values, floating)
+        text = _nested(array, len(prefix), summarize, form)
     if grad_fn_name:
         suffixes.append(f"grad_fn=<{grad_fn_name}>")
     elif requires_grad:

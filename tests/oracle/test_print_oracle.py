@@ -7,13 +7,16 @@ import torch
 import fastnn
 from fastnn import _tensor_str as ours
 
-DTYPES = ["float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool"]
+DTYPES = ["float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64"]
 SHAPES = [(), (1,), (3,), (17,), (90,), (1001,), (2, 3), (1, 1), (40, 40), (5, 201), (1001, 2), (2, 3, 4), (30, 2, 30)]
 SHAPES += [(7, 7, 7, 7), (0,), (0, 3), (2, 0), (3, 0, 2), (6, 200), (7, 150), (1, 1100), (1100, 1)]
 
 
 def draw(rng, shape, dtype):
     """Values of one of several magnitudes, some of them zero, negative, infinite or NaN."""
+    if dtype == "complex64":
+        with np.errstate(invalid="ignore"):
+            return (draw(rng, shape, "float32") + 1j * draw(rng, shape, "float32")).astype(dtype)
     if dtype == "bool":
         return rng.integers(0, 2, shape).astype(bool)
     if dtype[0] in "iu":
