@@ -368,7 +368,7 @@ def module_paths(T):
 
     found = []
     for path, names in {
-        "activation": "ReLU Sigmoid Softmax", "batchnorm": "BatchNorm2d", "channelshuffle": "ChannelShuffle",
+        "activation": "ReLU Sigmoid Softmax MultiheadAttention", "batchnorm": "BatchNorm2d", "channelshuffle": "ChannelShuffle",
         "container": "Sequential ModuleList", "conv": "Conv2d", "distance": "PairwiseDistance", "dropout": "Dropout _DropoutNd",
         "flatten": "Flatten", "fold": "Fold", "lazy": "LazyModuleMixin", "normalization": "LayerNorm",
         "linear": "Linear Bilinear NonDynamicallyQuantizableLinear", "loss": "_Loss _WeightedLoss CrossEntropyLoss",
@@ -415,6 +415,14 @@ def hooks(T):
     for h in handles:
         h.remove()
     m(x)
+    everywhere = [
+        T.nn.modules.module.register_module_full_backward_hook(lambda mod, gi, go: seen.append(("all", len(go)))),
+        T.nn.modules.module.register_module_full_backward_pre_hook(lambda mod, go: seen.append(("before", len(go)))),
+    ]
+    m(x).sum().backward()
+    for h in everywhere:
+        h.remove()
+    m(x).sum().backward()
     return seen, x.grad, m[0].weight.grad
 
 

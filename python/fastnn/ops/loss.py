@@ -103,20 +103,17 @@ _l1 = _pairwise("l1_loss", lambda k, x, y: k.abs(k.sub(x, y)), lambda k, x, y: k
 
 
 def _huber_value(k, x, y, delta):
-    d = k.abs(k.sub(x, y))
-    return k.where(k.le(d, delta), k.mul(k.mul(d, d), 0.5), k.mul(k.sub(d, 0.5 * delta), delta))
+    """c·(d - c/2), d = x - y and c = d kept within ±delta: d²/2 inside, delta·(|d| - delta/2) outside."""
+    d = k.sub(x, y)
+    c = k.clamp(d, -delta, delta)
+    return k.mul(k.sub(d, k.mul(c, 0.5)), c)
 
 
 _huber = _pairwise("huber_loss", _huber_value, lambda k, x, y, delta: k.clamp(k.sub(x, y), -delta, delta))
-
-
-def _smooth_value(k, x, y, beta):
-    d = k.abs(k.sub(x, y))
-    return k.where(k.lt(d, beta), k.mul(k.mul(d, d), 0.5 / beta), k.sub(d, 0.5 * beta))
-
-
 _smooth_l1 = _pairwise(
-    "smooth_l1_loss", _smooth_value, lambda k, x, y, beta: k.clamp(k.div(k.sub(x, y), beta), -1.0, 1.0)
+    "smooth_l1_loss",
+    lambda k, x, y, beta: k.div(_huber_value(k, x, y, beta), beta),
+    lambda k, x, y, beta: k.div(k.clamp(k.sub(x, y), -beta, beta), beta),
 )
 
 

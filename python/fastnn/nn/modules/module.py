@@ -25,12 +25,16 @@ _HOOK_TABLES = (
 _NOTHING = object()
 _global_forward_pre_hooks = HookTable()
 _global_forward_hooks = HookTable()
+_global_backward_pre_hooks = HookTable()
+_global_backward_hooks = HookTable()
 
 
 class _GlobalHandle(RemovableHandle):
     def remove(self) -> None:
         super().remove()
-        Module._has_hooks = bool(_global_forward_hooks or _global_forward_pre_hooks)
+        Module._has_hooks = bool(
+            _global_forward_hooks or _global_forward_pre_hooks or _global_backward_hooks or _global_backward_pre_hooks
+        )
 
 
 def register_module_forward_pre_hook(hook) -> RemovableHandle:
@@ -47,6 +51,25 @@ def register_module_forward_hook(hook) -> RemovableHandle:
     _global_forward_hooks[handle.id] = hook
     Module._has_hooks = True
     return handle
+
+
+def register_module_full_backward_pre_hook(hook) -> RemovableHandle:
+    """Call `hook(module, grad_output)` when the gradients of any module's outputs are known."""
+    handle = _GlobalHandle(_global_backward_pre_hooks)
+    _global_backward_pre_hooks[handle.id] = hook
+    Module._has_hooks = True
+    return handle
+
+
+def register_module_full_backward_hook(hook) -> RemovableHandle:
+    """Call `hook(module, grad_input, grad_output)` when the gradients of any module's inputs are known."""
+    handle = _GlobalHandle(_global_backward_hooks)
+    _global_backward_hooks[handle.id] = hook
+    Module._has_hooks = True
+    return handle
+
+
+register_module_backward_hook = register_module_full_backward_hook
 
 
 def _type_name(value) -> str:
@@ -136,8 +159,10 @@ class Module(_state.StateDictMixin):
                     args = result if isinstance(result, tuple) else (result,)
 
         tap = None
-        if self._backward_hooks or self._backward_pre_hooks:
-            tap = BackwardTap(self, list(self._backward_hooks.values()), list(self._backward_pre_hooks.values()))
+        after = [*_global_backward_hooks.values(), *self._backward_hooks.values()]
+        before = [*_global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
+        if after or before:
+            tap = BackwardTap(self, after, before)
             args = tap.watch_inputs(args)
         try:
             output = self.forward(*args, **kwargs)
