@@ -93,8 +93,14 @@ def test_storages_are_aligned():
 
 def test_what_cannot_be_saved(tmp_path):
     path = tmp_path / "model.pt"
-    with pytest.raises(TypeError, match=r"obj\['model'\] is of class .*Linear; save its state_dict"):
-        fastnn.save({"model": nn.Linear(1, 1)}, path)
+
+    class Local(nn.Linear):
+        pass
+
+    with pytest.raises(TypeError, match=r"obj\['model'\] is of class .*Local, which no other process"):
+        fastnn.save({"model": Local(1, 1)}, path)
+    with pytest.raises(TypeError, match=r"obj\['opt'\] is of class .*SGD; save its state_dict"):
+        fastnn.save({"opt": fastnn.optim.SGD([fastnn.ones(1)], 0.1)}, path)
     with pytest.raises(TypeError, match="Tensors, numbers, strings"):
         fastnn.save(object(), path)
     loop: list = []
@@ -178,7 +184,13 @@ PROGRAMS = {
     "object": b"\x80\x02(cos\nsystem\no.",
     "newobj": b"\x80\x02cbuiltins\nobject\n)\x81.",
     "torch.load": b"\x80\x02ctorch\nload\n)R.",
-    "module": b"\x80\x02ctorch.nn.modules.linear\nLinear\n)\x81}b.",
+    "constructor": b"\x80\x02ctorch.nn.modules.linear\nLinear\nK\x01K\x01\x86R.",
+    "constructor by newobj": b"\x80\x02ctorch.nn.modules.linear\nLinear\nK\x01\x85\x81.",
+    "function called": b"\x80\x02ctorch.nn.functional\nrelu\n)R.",
+    "a class that was imported": b"\x80\x02cpickle\nUnpickler\n)\x81.",
+    "reconstructor of a function": b"\x80\x02ccopyreg\n_reconstructor\n(cos\nsystem\nNNtR.",
+    "numpy's load": b"\x80\x02cnumpy\nload\n)R.",
+    "an array of objects": b"\x80\x02cnumpy\ndtype\nX\x01\x00\x00\x00O\x85R.",
     "reduce of a dtype": b"\x80\x02ctorch\nfloat32\n)R.",
     "reduce of a number": b"\x80\x02K\x01)R.",
     "storage class called": b"\x80\x02ctorch\nFloatStorage\n)R.",
@@ -247,7 +259,7 @@ def test_truncated_and_foreign_files(tmp_path):
         with pytest.raises(ValueError, match="load: "):
             fastnn.load(io.BytesIO(whole[:end]))
     for content in (b"", b"PK\x03\x04", b"text", pickle.dumps({"a": 1})):
-        with pytest.raises(ValueError, match="not a zip file"):
+        with pytest.raises(ValueError, match="neither a zip file|not a file of torch|broken pickle|uses the pickle"):
             fastnn.load(io.BytesIO(content))
     with pytest.raises(ValueError, match="no entry data.pkl"):
         fastnn.load(archive(None))
@@ -270,3 +282,72 @@ def test_zip_bomb_is_refused_unread():
     bomb = archive(tensor_program(count="J\x00\x00\x00\x04"), {"0": b"\0" * (1 << 28)}, zipfile.ZIP_DEFLATED)
     with pytest.raises(ValueError, match="grows from"):
         fastnn.load(bomb)
+
+
+# -- objects ----------------------------------------------------------------------------------------------------------
+
+
+class Net(nn.Module):
+    """A script's own model."""
+
+    made = 0
+
+    def __init__(self):
+        super().__init__()
+        Net.made += 1
+        self.features = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+        self.head = nn.Linear(27, 2)
+        self.activation = nn.functional.relu
+        self.register_buffer("mask", fastnn.ones(2), persistent=False)
+
+    def forward(self, x):
+        return self.activation(self.head(self.features(x))) * self.mask
+
+
+def test_whole_models():
+    fastnn.manual_seed(0)
+    net, x = Net(), fastnn.randn(2, 1, 8, 8)
+    net.eval()
+    file = io.BytesIO()
+    fastnn.save({"net": net, "epoch": 3}, file)
+    with zipfile.ZipFile(file) as archive:
+        program = archive.read("archive/data.pkl")
+    assert b"ctorch.nn.modules.linear\nLinear\n" in program and b"fastnn" not in program
+    assert b"ctorch.nn.functional\nrelu\n" in program
+    made = Net.made
+    with pytest.raises(ValueError, match=f"asks for {Net.__module__}.Net"):
+        fastnn.load(io.BytesIO(file.getvalue()))
+    back = fastnn.load(io.BytesIO(file.getvalue()), weights_only=False)["net"]
+    assert Net.made == made and not back.training
+    assert back(x).tolist() == net(x).tolist() and list(back.state_dict()) == list(net.state_dict())
+    with fastnn.serialization.safe_globals([Net]):
+        assert fastnn.serialization.get_safe_globals() == [Net]
+        assert fastnn.load(io.BytesIO(file.getvalue()))["net"](x).tolist() == net(x).tolist()
+    assert fastnn.serialization.get_safe_globals() == []
+    model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
+    assert round_trip(model)(fastnn.ones(3)).tolist() == model(fastnn.ones(3)).tolist()
+
+
+def test_only_what_was_imported():
+    """weights_only=False neither imports nor calls."""
+    programs = [
+        b"\x80\x02cno_such_module_here\nThing\n)\x81.",
+        b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.",
+        b"\x80\x02csubprocess\nPopen\nX\x04\x00\x00\x00true\x85R.",
+    ]
+    for text in programs:
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("archive/data.pkl", text)
+        with pytest.raises(ValueError, match="load: "):
+            fastnn.load(file, weights_only=False)
+
+
+def test_arrays():
+    import numpy as np
+
+    arrays = {"f": np.arange(6.0).reshape(2, 3), "i": np.array(7), "t": np.arange(6, dtype=np.int16).reshape(3, 2).T}
+    back = round_trip(arrays)
+    for name, a in arrays.items():
+        assert isinstance(back[name], np.ndarray) and back[name].dtype == a.dtype
+        np.testing.assert_array_equal(back[name], a)

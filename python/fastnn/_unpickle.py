@@ -5,12 +5,21 @@ objects below or the file is refused, and REDUCE, NEWOBJ and BUILD know these al
 """
 
 import pickletools
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 
+from fastnn import _globals
 from fastnn import dtypes as dt
+from fastnn.backend import xp
 from fastnn.tensor import Size, Tensor, device
 
 _MARK = object()
+
+
+class _Class:
+    """A class that the file may make instances of, without calling its constructor."""
+
+    def __init__(self, cls):
+        self.cls, self.name = cls, cls.__qualname__
 
 
 class _Name:
@@ -68,6 +77,67 @@ def _make_tensor(args):
     return rebuild_tensor(storage, offset, size, stride, requires_grad)
 
 
+def _make_array(args):
+    """numpy's _reconstruct(ndarray, (0,), b"b"): an empty array, to be filled by BUILD."""
+    if len(args) != 3 or not (isinstance(args[0], _Name) and args[0].name == "ndarray"):
+        raise ValueError("an array of these arguments")
+    return _Array()
+
+
+class _Array:
+    value = None
+
+    def fill(self, state):
+        version, shape, kind, fortran, data = state
+        if version != 1 or not isinstance(kind, _Dtype) or not isinstance(data, (bytes, str)):
+            raise ValueError("the state of an array")
+        data = data.encode("latin1") if isinstance(data, str) else data
+        count = 1
+        for n in shape:
+            if type(n) is not int or n < 0:
+                raise ValueError(f"an array of shape {shape}")
+            count *= n
+        if count * kind.array.itemsize != len(data):
+            raise ValueError(f"an array of {shape} in {len(data)} bytes")
+        flat = xp.frombuffer(bytearray(data), dtype=kind.array)
+        array = flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
+        self.value = array.astype(array.dtype.newbyteorder("="))
+
+
+class _Dtype:
+    """A dtype of numpy: numbers alone."""
+
+    def __init__(self, code):
+        if not isinstance(code, str) or code[:1].lstrip("<>|=")[:1] not in tuple("fiubc"):
+            raise ValueError(f"numpy's dtype {code!r}")
+        self.array = xp.dtype(code)
+
+    def set(self, state):
+        if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "|", "="):
+            self.array = self.array.newbyteorder(state[1])
+
+
+def _make_scalar(args):
+    kind, data = args
+    data = data.encode("latin1") if isinstance(data, str) else data
+    if not isinstance(kind, _Dtype) or len(data) != kind.array.itemsize:
+        raise ValueError("a scalar of these arguments")
+    return xp.frombuffer(data, dtype=kind.array)[0]
+
+
+def _make_defaultdict(args):
+    if args and not (len(args) == 1 and isinstance(args[0], _Class)):
+        raise ValueError("a defaultdict of these arguments")
+    return defaultdict(args[0].cls if args else None)
+
+
+def _make_blank(args):
+    """copyreg's _reconstructor(class, object, None)."""
+    if not isinstance(args[0], _Class) or args[1:] and args[-1] is not None:
+        raise ValueError("an instance of these arguments")
+    return _globals.blank(args[0].cls)
+
+
 def _make_parameter(args):
     from fastnn.nn.parameter import Parameter
 
@@ -79,31 +149,56 @@ def _make_parameter(args):
 
 _NAMES = {
     ("collections", "OrderedDict"): _Name("OrderedDict", _make_ordered_dict),
-    ("builtins", "set"): _Name("set", _make_set),
-    ("__builtin__", "set"): _Name("set", _make_set),
     ("_codecs", "encode"): _Name("encode", _make_bytes),
     ("torch", "Size"): _Name("Size", _make_size),
     ("torch", "device"): _Name("device", _make_device),
     ("torch._utils", "_rebuild_tensor_v2"): _Name("tensor", _make_tensor),
     ("torch._utils", "_rebuild_parameter"): _Name("parameter", _make_parameter),
+    ("torch.nn.parameter", "Parameter"): _Name("parameter", _make_parameter),
+    ("collections", "defaultdict"): _Name("defaultdict", _make_defaultdict),
+    ("copyreg", "_reconstructor"): _Name("_reconstructor", _make_blank),
+    ("copy_reg", "_reconstructor"): _Name("_reconstructor", _make_blank),
+    **{
+        (module, name): value
+        for module in ("numpy.core.multiarray", "numpy._core.multiarray")
+        for name, value in (
+            ("_reconstruct", _Name("_reconstruct", _make_array)),
+            ("scalar", _Name("scalar", _make_scalar)),
+        )
+    },
+    ("numpy", "ndarray"): _Name("ndarray"),
+    ("numpy", "dtype"): _Name("dtype", lambda args: _Dtype(args[0])),
+    **{
+        (module, cls.__name__): _Class(cls)
+        for module in ("builtins", "__builtin__")
+        for cls in (object, int, float, list, dict, set, str, tuple)
+    },
+    ("builtins", "set"): _Name("set", _make_set),
+    ("__builtin__", "set"): _Name("set", _make_set),
     **{("torch", d.name): d for d in dt.dtype._all.values()},
 }
 
 
 class Unpickler:
-    """Runs `program`; `storage(class name, key, element count)` supplies the flat arrays that tensors lie in."""
+    """Runs `program`; `storage(class name, key, element count)` supplies the flat arrays that tensors lie in.
 
-    def __init__(self, program: bytes, name: str, storage):
-        self.program, self.name, self.storage = program, name, storage
+    weights_only=False also admits classes that the process has imported already. `end`: where the program ended.
+    """
+
+    def __init__(self, program: bytes, name: str, storage=None, weights_only: bool = True):
+        self.program, self.name, self.storage, self.weights_only = program, name, storage, weights_only
+        self.end = 0
         self.stack: list = []
         self.memo: dict = {}
 
     def load(self):
         try:
-            for opcode, argument, _ in pickletools.genops(self.program):
+            for opcode, argument, place in pickletools.genops(self.program):
                 if opcode.name == "STOP":
+                    self.end = place + 1
                     (result,) = self.stack
-                    if isinstance(result, _Name) or result is _MARK:
+                    result = result.value if isinstance(result, _Array) else result
+                    if isinstance(result, (_Name, _Class)) or result is _MARK:
                         raise ValueError("no value")
                     return result
                 step = _STEPS.get(opcode.name)
@@ -121,7 +216,8 @@ class Unpickler:
     def _refuse(self, what):
         raise ValueError(
             f"load: {self.name} {what}, which a file of tensors does not need; refused. fastnn reads tensors, numbers, "
-            "strings and containers of them (a state_dict), never whole objects"
+            "strings, containers of them (a state_dict), and objects of fastnn.nn's classes and of those that "
+            "add_safe_globals names; weights_only=False adds the classes that the script has imported"
         )
 
     # -- the stack
@@ -133,7 +229,7 @@ class Unpickler:
         value = self.stack.pop()
         if value is _MARK:
             raise ValueError("a mark where a value belongs")
-        return value
+        return value.value if value.__class__ is _Array else value
 
     def _pop_to_mark(self) -> list:
         values: list = []
@@ -142,7 +238,7 @@ class Unpickler:
             if value is _MARK:
                 values.reverse()
                 return values
-            values.append(value)
+            values.append(value.value if value.__class__ is _Array else value)
 
     # -- instructions
 
@@ -152,16 +248,16 @@ class Unpickler:
 
     def _append(self, values):
         target = self.stack[-1]
-        if type(target) is not list:
+        if not isinstance(target, list):
             raise ValueError("items for what is not a list")
-        target.extend(values)
+        list.extend(target, values)
 
     def _set_items(self, values):
         target = self.stack[-1]
-        if type(target) not in (dict, OrderedDict) or len(values) % 2:
+        if not isinstance(target, dict) or len(values) % 2:
             raise ValueError("entries for what is not a dictionary")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            target[key] = value
+            dict.__setitem__(target, key, value) if type(target) is not OrderedDict else target.__setitem__(key, value)
 
     def _add_items(self, values):
         target = self.stack[-1]
@@ -173,6 +269,9 @@ class Unpickler:
         found = _NAMES.get((module, name))
         if found is None and module in ("torch", "torch.storage") and name.endswith("Storage"):
             found = _Name(name)
+        if found is None:
+            found = _globals.find(module, name, self.weights_only)
+            found = _Class(found) if isinstance(found, type) else found
         if found is None:
             self._refuse(f"asks for {module}.{name}")
         self._push(found)
@@ -191,9 +290,21 @@ class Unpickler:
             self._refuse(f"calls {getattr(made, 'name', type(made).__name__)}")
         self._push(made.make(args))
 
+    def _new_object(self, _):
+        args, made = self._pop(), self._pop()
+        if not isinstance(made, _Class) or args != () or made.cls.__module__ == "builtins":
+            self._refuse(f"makes an instance of {getattr(made, 'name', type(made).__name__)}")
+        self._push(_globals.blank(made.cls))
+
     def _build(self, _):
         state, target = self._pop(), self.stack[-1]
-        if type(target) is OrderedDict and isinstance(state, dict) and set(state) <= {"_metadata"}:
+        if isinstance(target, _Array):
+            target.fill(state)
+        elif isinstance(target, _Dtype):
+            target.set(state)
+        elif _is_instance(target):
+            _globals.set_state(target, state)
+        elif type(target) is OrderedDict and isinstance(state, dict) and set(state) <= {"_metadata"}:
             target.__dict__.update(state)
         elif isinstance(target, Tensor) and isinstance(state, (dict, OrderedDict)) and not state:
             return
@@ -201,13 +312,24 @@ class Unpickler:
             self._refuse(f"sets the state of {type(target).__name__}")
 
     def _persistent(self, _):
-        kind, storage, key, _, count = self._pop()
+        given = self._pop()
+        if len(given) == 4 and given[0] == "module" and isinstance(given[1], _Class):
+            self._push(given[1])  # a class with its source text, as torch before 1.6 kept it
+            return
+        kind, storage, key, _, count = given[:5]
         if kind != "storage" or not isinstance(storage, _Name) or not isinstance(key, str) or type(count) is not int:
             raise ValueError("a persistent id that is no storage")
         self._push(self.storage(storage.name, key, count))
 
     def _put(self, number):
         self.memo[number] = self.stack[-1]
+
+
+def _is_instance(x) -> bool:
+    """Whether x was made by `blank`: of a class of its own, not one of those that this machine builds itself."""
+    return type(x) not in (dict, OrderedDict, list, set, tuple, str, int, float, defaultdict) and not isinstance(
+        x, Tensor
+    )
 
 
 def _constant(value):
@@ -226,7 +348,8 @@ _STEPS = {
     "EMPTY_DICT": lambda machine, _: machine._push({}),
     "EMPTY_SET": lambda machine, _: machine._push(set()),
     **dict.fromkeys(
-        "BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE SHORT_BINUNICODE SHORT_BINBYTES BINBYTES".split(),
+        """BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE SHORT_BINUNICODE SHORT_BINBYTES BINBYTES SHORT_BINSTRING
+        BINSTRING""".split(),
         Unpickler._push,
     ),
     "TUPLE": lambda machine, _: machine._push(tuple(machine._pop_to_mark())),
@@ -242,6 +365,7 @@ _STEPS = {
     "STACK_GLOBAL": Unpickler._stack_global,
     "REDUCE": Unpickler._reduce,
     "BUILD": Unpickler._build,
+    "NEWOBJ": Unpickler._new_object,
     "BINPERSID": Unpickler._persistent,
     "BINPUT": Unpickler._put,
     "LONG_BINPUT": Unpickler._put,

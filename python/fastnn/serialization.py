@@ -12,8 +12,11 @@ import secrets
 from collections import OrderedDict
 
 from fastnn import dtypes as dt
+from fastnn._globals import add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals, torch_name
 from fastnn.backend import xp
 from fastnn.tensor import Size, Tensor, device, wrap
+
+__all__ = ["add_safe_globals", "atomic_write", "clear_safe_globals", "get_safe_globals", "load", "safe_globals", "save"]
 
 _ALIGNMENT = 64  # of storages within the file, as torch's: a memory-mapped one can be used by vector instructions
 _MAX_RATIO = 64  # a deflated entry that grows more than this when unpacked is refused (torch stores, ratio 1)
@@ -70,8 +73,9 @@ def atomic_write(path):
 def save(obj, f, **ignored) -> None:
     """Write tensors, numbers, strings, dtypes, and dictionaries, lists, tuples and sets of them: a state_dict.
 
+    Arrays too, and modules: under torch's names for fastnn's classes, and the script's own for its own.
     f: a path, which is replaced only when all is written, or a binary file object. torch.load reads the result.
-    Raises TypeError for an object of another class: save model.state_dict(), not the model.
+    Raises TypeError for an object of another class.
     """
     writer = _Writer()
     program = writer.pickle(obj)
@@ -82,16 +86,19 @@ def save(obj, f, **ignored) -> None:
             _write_zip(file, program, writer.storages)
 
 
-def load(f, map_location=None, pickle_module=None, *, weights_only: bool = True, mmap=None):
-    """Read a file of save, or of torch.save: tensors, numbers, strings and containers of them.
+def load(f, map_location=None, pickle_module=None, *, weights_only: bool | None = None, mmap=None, **ignored):
+    """Read a file of save, or of torch.save (also of torch before 1.6): tensors, numbers, strings, arrays, containers of
+    them, and models of fastnn.nn's classes.
 
-    f: a path or a binary file object. Tensors come to the CPU whatever device they were saved from. Files that ask
-    for anything else are refused with ValueError, whatever weights_only says.
+    f: a path or a binary file object. Tensors come to the CPU whatever device they were saved from. Objects of other
+    classes are made where the class was given to add_safe_globals, or, with weights_only=False, where the script has
+    imported it already; constructors are not called. Files that ask for anything else are refused with ValueError.
     """
+    weights_only = weights_only is not False
     if hasattr(f, "read"):
-        return _read_zip(f, getattr(f, "name", "the file"))
+        return _read(f, getattr(f, "name", "the file"), weights_only)
     with open(f, "rb") as file:
-        return _read_zip(file, os.fspath(f))
+        return _read(file, os.fspath(f), weights_only)
 
 
 def _write_zip(file, program, storages):
@@ -227,11 +234,61 @@ class _Writer:
             self._global("torch", "device")
             self._text(str(obj))
             self.out.write(b"\x85R")
+        elif isinstance(obj, xp.ndarray) and kind is xp.ndarray and obj.dtype.kind in "fiubc":
+            self._array(obj)
+        elif self._is_model(obj):
+            self._instance(obj, where)
+        elif isinstance(obj, dict) and kind.__name__ in ("HookTable", "Registry"):
+            self._global("collections", "OrderedDict")
+            self.out.write(b")R")
+            self._entries(obj, where)
+        elif kind.__name__ in ("function", "builtin_function_or_method") and torch_name(obj)[0].startswith("torch"):
+            self._global(*torch_name(obj))
         else:
             hint = "; save its state_dict()" if hasattr(obj, "state_dict") else ""
             raise TypeError(f"save: {where} is of class {kind.__module__}.{kind.__qualname__}{hint}. "
                             "Tensors, numbers, strings, dtypes and containers of them can be saved")  # fmt: skip
         self._open.discard(id(obj))
+
+    def _is_model(self, obj) -> bool:
+        """A module, or an object of a class given to add_safe_globals."""
+        from fastnn.nn.modules.module import Module
+
+        return isinstance(obj, Module) or type(obj) in get_safe_globals()
+
+    def _instance(self, obj, where):
+        """Class and state: what makes it again without its constructor."""
+        if "<locals>" in type(obj).__qualname__:
+            raise TypeError(f"save: {where} is of class {type(obj).__qualname__}, which no other process could find; define "
+                            "it at the top of a module, or save its state_dict()")  # fmt: skip
+        self._global(*torch_name(type(obj)))
+        self.out.write(b")\x81")
+        state = obj.__getstate__() if hasattr(obj, "__getstate__") else dict(obj.__dict__)
+        if state is not None:
+            self._write(state, f"{where}.__dict__")
+            self.out.write(b"b")
+
+    def _array(self, array):
+        """As numpy pickles one."""
+        array = xp.contiguous(array)
+        self._global("numpy.core.multiarray", "_reconstruct")
+        self._global("numpy", "ndarray")
+        self._items((0,), "shape")
+        self._write(b"b", "kind")
+        self.out.write(b"\x87R(")
+        self._int(1)
+        self._items(array.shape, "shape")
+        self._global("numpy", "dtype")
+        self._text(array.dtype.str[1:])
+        self.out.write(b"\x89\x88\x87R(")
+        self._int(3)
+        self._text(array.dtype.str[0])
+        self.out.write(b"NNN")
+        for n in (-1, -1, 0):
+            self._int(n)
+        self.out.write(b"tb\x89")
+        self._write(array.tobytes(), "data")
+        self.out.write(b"tb")
 
     def _items(self, values, where):
         self.out.write(b"(")
@@ -306,27 +363,79 @@ def _locate(array):
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _read_zip(file, name):
+def _read(file, name, weights_only):
     import zipfile
 
+    begin = file.tell()
+    head = file.read(4)
+    file.seek(begin)
+    if head[:2] == b"\x80\x02" and head[:4] != b"PK\x03\x04":
+        return _read_legacy(file, name, weights_only)
     if not zipfile.is_zipfile(file):
-        raise ValueError(
-            f"load: {name} is not a zip file of torch.save; the formats of torch before 1.6 (2020) are not read"
-        )
+        raise ValueError(f"load: {name} is neither a zip file of torch.save nor a file of torch before 1.6")
     file.seek(0, os.SEEK_END)
     length = file.tell()
     try:
         with zipfile.ZipFile(file) as archive:
-            return _Archive(archive, length, name).load()
+            return _Archive(archive, length, name, weights_only).load()
     except (zipfile.BadZipFile, EOFError, zipfile.zlib.error, NotImplementedError) as error:
         raise ValueError(f"load: {name} is damaged: {error}") from None
+
+
+_MAGIC, _LEGACY_VERSION = 0x1950A86A20F9469CFC6C, 1001
+
+
+def _read_legacy(file, name, weights_only):
+    """torch's format before 1.6: pickles of a magic number, a version, the system, the object and the storages' keys,
+    and then each storage, its length first."""
+    from fastnn._unpickle import Unpickler
+
+    content = file.read()
+    storages: dict = {}
+
+    def storage(kind, key, count):
+        dtype = _STORAGES.get(kind)
+        if dtype is None:
+            raise ValueError(f"load: {name}: no storage of class {kind!r} is known")
+        if key not in storages:
+            if not 0 <= count * dtype.itemsize <= len(content):
+                raise ValueError(f"load: {name}: storage {key!r} of {count} x {dtype.name} in {len(content)} bytes")
+            storages[key] = xp.empty(count, dtype.np)
+        if storages[key].size != count or dt.from_np(storages[key].dtype) is not dtype:
+            raise ValueError(f"load: {name}: storage {key!r} is used with two types or sizes")
+        return storages[key]
+
+    values = []
+    for _ in range(5):
+        reader = Unpickler(content, name, storage, weights_only)
+        values.append(reader.load())
+        content = content[reader.end :]
+    magic, version, system, result, keys = values
+    if magic != _MAGIC or version != _LEGACY_VERSION:
+        raise ValueError(f"load: {name} is not a file of torch.save (magic number {magic!r}, version {version!r})")
+    order = "little" if not isinstance(system, dict) or system.get("little_endian", True) else "big"
+    for key in keys:
+        target = storages.get(key)
+        if target is None or len(content) < 8:
+            raise ValueError(f"load: {name}: storage {key!r} is missing, or nothing uses it")
+        count, content = int.from_bytes(content[:8], order), content[8:]
+        if count != target.size or len(content) < target.nbytes:
+            raise ValueError(
+                f"load: {name}: storage {key!r} has {count} elements and {len(content)} bytes, not {target.size}"
+            )
+        found = xp.frombuffer(content[: target.nbytes], dtype=target.dtype)
+        target[...] = found if order == "little" else found.byteswap()
+        content = content[target.nbytes :]
+    if len(keys) != len(storages):
+        raise ValueError(f"load: {name}: {len(storages)} storages are used, {len(keys)} are there")
+    return result
 
 
 class _Archive:
     """The entries of a .pt file, each checked before it is read."""
 
-    def __init__(self, archive, length, name):
-        self.archive, self.name = archive, name
+    def __init__(self, archive, length, name, weights_only=True):
+        self.archive, self.name, self.weights_only = archive, name, weights_only
         self.storages: dict = {}  # key → (array, dtype)
         self.entries = {}
         total = 0
@@ -354,7 +463,7 @@ class _Archive:
         from fastnn._unpickle import Unpickler
 
         program = self.read("data.pkl", _PICKLE_LIMIT)
-        return Unpickler(program, self.name, self.storage).load()
+        return Unpickler(program, self.name, self.storage, self.weights_only).load()
 
     def storage(self, dtype_name, key, count):
         """The flat array of `count` elements under `key`, read once."""
