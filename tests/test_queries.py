@@ -319,7 +319,7 @@ def _write(rank, queue, value):
 def _fail(rank):
     if rank == 1:
         raise ValueError(f"rank {rank} has had enough")
-    time.sleep(60)
+    time.sleep(600)
 
 
 def _exit(rank):
@@ -334,3 +334,17 @@ def test_spawn():
         fastnn.multiprocessing.spawn(_fail, nprocs=2)
     with pytest.raises(fastnn.multiprocessing.ProcessExitedException, match="exit code 5"):
         fastnn.multiprocessing.spawn(_exit)
+
+
+def test_a_choice_of_attention():
+    from fastnn.nn.attention import SDPBackend, sdpa_kernel
+
+    q = fastnn.randn(1, 2, 3, 4)
+    expected = nn.functional.scaled_dot_product_attention(q, q, q).tolist()
+    for choice in (SDPBackend.MATH, [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]):
+        with sdpa_kernel(choice):
+            assert nn.functional.scaled_dot_product_attention(q, q, q).tolist() == expected
+    with pytest.raises(RuntimeError, match="No available kernel"), sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
+        pass
+    with pytest.raises(AssertionError), sdpa_kernel("math"):
+        pass

@@ -247,3 +247,17 @@ def test_the_version_compares_as_a_version():
     assert v != "not a version" and str(v) < "not a version" and v < "not a version"
     with pytest.raises(TypeError):
         v < 2.13  # noqa: B015
+
+
+NOTES = {  # the recurrent snippets of the course notes
+    "rnn": "rnn = nn.RNN(5, 6, 1)\noutput, hidden = rnn(torch.randn(1, 3, 5), torch.randn(1, 3, 6))",
+    "lstm": "lstm = nn.LSTM(5, 6, 2)\nc0 = torch.randn(2, 3, 6)\n"
+    "output, (hn, cn) = lstm(torch.randn(1, 3, 5), (torch.randn(2, 3, 6), c0))",
+    "gru": "gru = nn.GRU(5, 6, 2)\noutput, hn = gru(torch.randn(1, 3, 5), torch.randn(2, 3, 6))",
+}
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_snippets_of_the_course_notes(name, tmp_path):
+    text = f"import torch\nimport torch.nn as nn\n{NOTES[name]}\nprint(output.shape)\n"
+    assert passes(tmp_path, text) == "torch.Size([1, 3, 6])\n"

@@ -57,10 +57,11 @@ class ProcessContext:
 
         until = None if timeout is None else time.monotonic() + timeout
         while True:
-            failed = next((i for i, p in enumerate(self.processes) if p.exitcode not in (None, 0)), None)
+            codes = [p.exitcode for p in self.processes]  # once: a process may end between two looks
+            failed = next((i for i, code in enumerate(codes) if code not in (None, 0)), None)
             if failed is not None:
                 break
-            running = [p.sentinel for p in self.processes if p.exitcode is None]
+            running = [p.sentinel for p, code in zip(self.processes, codes, strict=True) if code is None]
             if not running:
                 return True
             left = None if until is None else until - time.monotonic()
