@@ -5,6 +5,7 @@
 // offset: the kernels read it in place (conv2d.cpp), or copy it into a panel without looking at borders or strides.
 #pragma once
 #include "cpu/gemm_core.h"
+#include "cpu/shuffle.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
@@ -83,22 +84,64 @@ FASTNN_INLINE int64_t tap_offset(const Stage& st, const Axis& h, const Axis& w, 
   return (plane * st.rows + y / h.step) * st.pitch + x / w.step;
 }
 
-// One row: pitch elements from column w0 on, every `step`-th, 0 outside the image.
+// The lanes lo .. hi - 1 of p[0 ..], 0 in the others; nothing else is touched.
+template <class T>
+FASTNN_INLINE Vec<T> load_lanes(const T* p, int lo, int hi) {
+#if defined(__AVX512F__)
+  const unsigned mask = (1u << hi) - (1u << lo);
+  if constexpr (sizeof(T) == 4) {
+    return (typename Vec<T>::V)_mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), p);
+  } else {
+    return (typename Vec<T>::V)_mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), p);
+  }
+#else
+  if (lo == 0) return Vec<T>::load(p, hi);
+  T x[Vec<T>::size] = {};
+  for (int i = lo; i < hi; i++) x[i] = p[i];
+  return Vec<T>::load(x);
+#endif
+}
+
+template <class T>
+FASTNN_INLINE void zero_row(T* dst, int64_t n) {
+  constexpr int W = Vec<T>::size;
+  for (; n >= W; n -= W, dst += W) Vec<T>::zero().store(dst);
+  if (n > 0) Vec<T>::zero().store(dst, static_cast<int>(n));
+}
+
+// One row: pitch elements from column w0 on, every `step`-th, 0 outside the image. Whole vectors also at the borders:
+// small images are all border.
 template <class T>
 FASTNN_INLINE void stage_row(T* dst, const T* src, int64_t size, int64_t w0, int64_t step, int64_t pitch) {
   constexpr int W = Vec<T>::size;
+  if (step == 1) {
+    const int64_t lo = min_i(max_i(-w0, 0), pitch), hi = max_i(lo, min_i(pitch, size - w0));
+    for (int64_t i = 0; i < pitch; i += W) {
+      const int from = static_cast<int>(max_i(0, min_i(lo - i, W))), to = static_cast<int>(max_i(0, min_i(hi - i, W)));
+      const Vec<T> v = to - from == W ? Vec<T>::load(src + w0 + i)
+                       : to > from    ? load_lanes(src + w0 + i, from, to)
+                                      : Vec<T>::zero();
+      if (pitch - i >= W) {
+        v.store(dst + i);
+      } else {
+        v.store(dst + i, static_cast<int>(pitch - i));
+      }
+    }
+    return;
+  }
   const int64_t lo = min_i(w0 < 0 ? ceil_div(-w0, step) : 0, pitch);
   const int64_t hi = w0 >= size ? lo : max_i(lo, min_i(pitch, (size - 1 - w0) / step + 1));
-  int64_t i = 0;
-  for (; i < lo; i++) dst[i] = 0;
-  if (step == 1) {
-    for (; i + W <= hi; i += W) Vec<T>::load(src + w0 + i).store(dst + i);
-    if (i < hi) Vec<T>::load(src + w0 + i, static_cast<int>(hi - i)).store(dst + i, static_cast<int>(hi - i));
-    i = hi;
-  } else {
-    for (; i < hi; i++) dst[i] = src[w0 + i * step];
+  zero_row(dst, lo);
+  int64_t i = lo;
+  if (step == 2) {
+    for (; i + W <= hi && w0 + 2 * (i + W) <= size; i += W) {
+      Vec<T> even, odd;
+      unzip(Vec<T>::load(src + w0 + 2 * i), Vec<T>::load(src + w0 + 2 * i + W), &even, &odd);
+      even.store(dst + i);
+    }
   }
-  for (; i < pitch; i++) dst[i] = 0;
+  for (; i < hi; i++) dst[i] = src[w0 + i * step];
+  zero_row(dst + hi, pitch - hi);
 }
 
 // `channels` channels of the tile whose first output is (p0, q0), rows_out outputs high; planes(c) is the image of
@@ -122,7 +165,7 @@ void stage_tile(T* dst, const Stage& st, const Axis& h, const Axis& w, const Pla
           if (row >= 0 && row < h.size) {
             stage_row(d + y * st.pitch, image + row * w.size, w.size, w0, w.step, st.pitch);
           } else {
-            for (int64_t x = 0; x < st.pitch; x++) d[y * st.pitch + x] = 0;
+            zero_row(d + y * st.pitch, st.pitch);
           }
         }
       }

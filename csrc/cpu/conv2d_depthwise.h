@@ -107,11 +107,15 @@ void run_depthwise(const Task<T>& t, const DepthwiseCut<T>& cut, void* workspace
       const T* a = t.a + g * row_panels<T>(t.M) * cut.taps * MR + m;
       const T* bias = t.bias ? t.bias + g * t.M + m : nullptr;
       T* y = t.image_out(n) + (g * t.M + m) * t.y_channel + p0 * t.y_row + q0 * t.y_col;
+      const auto at = [&](int64_t p, auto r) {
+        depthwise_rows<T, decltype(r)::value>(t, count, cut.taps, x + p * cut.st.pitch, offsets, cut.st.pitch, a, bias,
+                                              y + p * t.y_row);
+      };
       int64_t p = 0;
-      for (; p + 4 <= rows; p += 4)
-        depthwise_rows<T, 4>(t, count, cut.taps, x + p * cut.st.pitch, offsets, cut.st.pitch, a, bias, y + p * t.y_row);
-      for (; p < rows; p++)
-        depthwise_rows<T, 1>(t, count, cut.taps, x + p * cut.st.pitch, offsets, cut.st.pitch, a, bias, y + p * t.y_row);
+      for (; p + 4 <= rows; p += 4) at(p, Int<4>());
+      if (rows - p == 3) at(p, Int<3>());
+      if (rows - p == 2) at(p, Int<2>());
+      if (rows - p == 1) at(p, Int<1>());
     }
   });
 }

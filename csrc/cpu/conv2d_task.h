@@ -134,23 +134,7 @@ struct Segments {
   }
 };
 
-// The lanes lo .. hi - 1 of p[0 ..]; nothing else is touched.
-template <class T>
-FASTNN_INLINE Vec<T> load_lanes(const T* p, int lo, int hi) {
-#if defined(__AVX512F__)
-  const unsigned mask = (1u << hi) - (1u << lo);
-  if constexpr (sizeof(T) == 4) {
-    return (typename Vec<T>::V)_mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), p);
-  } else {
-    return (typename Vec<T>::V)_mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), p);
-  }
-#else
-  if (lo == 0) return Vec<T>::load(p, hi);
-  T x[Vec<T>::size] = {};
-  for (int i = lo; i < hi; i++) x[i] = p[i];
-  return Vec<T>::load(x);
-#endif
-}
+// And stored there.
 template <class T>
 FASTNN_INLINE void store_lanes(T* p, Vec<T> v, int lo, int hi) {
 #if defined(__AVX512F__)
