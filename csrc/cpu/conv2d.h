@@ -129,18 +129,27 @@ FASTNN_INLINE void stage_row(T* dst, const T* src, int64_t size, int64_t w0, int
     }
     return;
   }
+  if (step == 2) {  // the even ones of two vectors, whose lanes outside the image are 0
+    for (int64_t i = 0; i < pitch; i += W) {
+      const auto half = [&](int64_t at) __attribute__((always_inline)) {
+        const int from = static_cast<int>(max_i(0, min_i(-at, W))),
+                  to = static_cast<int>(max_i(0, min_i(size - at, W)));
+        return to - from == W ? Vec<T>::load(src + at) : to > from ? load_lanes(src + at, from, to) : Vec<T>::zero();
+      };
+      Vec<T> even, odd;
+      unzip(half(w0 + 2 * i), half(w0 + 2 * i + W), &even, &odd);
+      if (pitch - i >= W) {
+        even.store(dst + i);
+      } else {
+        even.store(dst + i, static_cast<int>(pitch - i));
+      }
+    }
+    return;
+  }
   const int64_t lo = min_i(w0 < 0 ? ceil_div(-w0, step) : 0, pitch);
   const int64_t hi = w0 >= size ? lo : max_i(lo, min_i(pitch, (size - 1 - w0) / step + 1));
   zero_row(dst, lo);
-  int64_t i = lo;
-  if (step == 2) {
-    for (; i + W <= hi && w0 + 2 * (i + W) <= size; i += W) {
-      Vec<T> even, odd;
-      unzip(Vec<T>::load(src + w0 + 2 * i), Vec<T>::load(src + w0 + 2 * i + W), &even, &odd);
-      even.store(dst + i);
-    }
-  }
-  for (; i < hi; i++) dst[i] = src[w0 + i * step];
+  for (int64_t i = lo; i < hi; i++) dst[i] = src[w0 + i * step];
   zero_row(dst + hi, pitch - hi);
 }
 
