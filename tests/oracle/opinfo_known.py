@@ -17,8 +17,8 @@ for _why, _names in {
     "not implemented": """
         stft istft sparse.sampled_addmm geqrf lu nn.functional.linear_cross_entropy
         nn.functional.linear_cross_entropy/chunked nn.functional.linear_cross_entropy/chunked_none
-        nn.functional.conv_transpose3d nn.functional.conv3d ormqr svd_lowrank pca_lowrank nonzero_static
-        nn.functional.embedding_bag nn.functional.multi_head_attention_forward linalg.ldl_factor
+          ormqr svd_lowrank pca_lowrank nonzero_static
+          linalg.ldl_factor
         linalg.ldl_factor_ex linalg.ldl_solve
     """,
     "a special function that no script of the ranking uses": """
