@@ -46,14 +46,7 @@ from fastnn.nn.modules.activation import (
     Threshold,
 )
 from fastnn.nn.modules.adaptive import AdaptiveLogSoftmaxWithLoss
-from fastnn.nn.modules.batchnorm import (
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-    InstanceNorm1d,
-    InstanceNorm2d,
-    InstanceNorm3d,
-)
+from fastnn.nn.modules.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from fastnn.nn.modules.channelshuffle import ChannelShuffle
 from fastnn.nn.modules.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from fastnn.nn.modules.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -61,6 +54,7 @@ from fastnn.nn.modules.distance import CosineSimilarity, PairwiseDistance
 from fastnn.nn.modules.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from fastnn.nn.modules.flatten import Flatten, Unflatten
 from fastnn.nn.modules.fold import Fold, Unfold
+from fastnn.nn.modules.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from fastnn.nn.modules.linear import Bilinear, Identity, LazyLinear, Linear
 from fastnn.nn.modules.loss import (
     BCELoss,

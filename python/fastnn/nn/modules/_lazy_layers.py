@@ -1,7 +1,7 @@
 """Convolutions and normalisations that take their number of channels from the first input."""
 
 import fastnn
-from fastnn.nn.modules import batchnorm, conv
+from fastnn.nn.modules import batchnorm, conv, instancenorm
 from fastnn.nn.modules.lazy import LazyModuleMixin
 from fastnn.nn.parameter import UninitializedBuffer, UninitializedParameter
 
@@ -137,5 +137,5 @@ LazyBatchNorm1d, LazyBatchNorm2d, LazyBatchNorm3d = map(
     _lazy_norm, (batchnorm.BatchNorm1d, batchnorm.BatchNorm2d, batchnorm.BatchNorm3d)
 )
 LazyInstanceNorm1d, LazyInstanceNorm2d, LazyInstanceNorm3d = map(
-    _lazy_norm, (batchnorm.InstanceNorm1d, batchnorm.InstanceNorm2d, batchnorm.InstanceNorm3d)
+    _lazy_norm, (instancenorm.InstanceNorm1d, instancenorm.InstanceNorm2d, instancenorm.InstanceNorm3d)
 )
