@@ -181,9 +181,9 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     if nodes:
         kept = (None, None) if training else (running_mean, running_var)
         record(r, batch_norm_rule, nodes, (x, w, mu, var, eps, training), (t, weight, *kept, None, None))
-    if training and running_mean is not None:
+    if training and n and running_mean is not None:  # an empty batch moves nothing
         _move(running_mean, mu, momentum)
-    if training and running_var is not None:
+    if training and n and running_var is not None:
         _move(running_var, Tensor._k.mul(var, n / max(n - 1, 1)), momentum)
     return r
 
