@@ -5,7 +5,7 @@ import numbers
 
 import fastnn
 from fastnn.backend import xp
-from fastnn.tensor import Tensor
+from fastnn.tensor import Tensor, wrap
 from fastnn.vision._pillow import is_image, pillow
 
 from . import _color, _resize
@@ -86,6 +86,12 @@ def to_tensor(pic):
             raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions.")
         array = (pic[:, :, None] if pic.ndim == 2 else pic).transpose(2, 0, 1)
     elif is_image(pic):
+        if pic.mode in ("L", "RGB"):  # most images: a few microseconds count, a dataset has many
+            array = xp.asarray(pic)
+            array = array[None] if pic.mode == "L" else array.transpose(2, 0, 1)
+            out = xp.contiguous(array).astype(fastnn.get_default_dtype().np)
+            out /= 255
+            return wrap(out)
         array = _pixels(pic)
     else:
         raise TypeError(f"pic should be PIL Image or ndarray. Got {type(pic)}")
@@ -173,11 +179,28 @@ def normalize(tensor, mean, std, inplace=False):
         raise ValueError(
             f"Expected tensor to be a tensor image of size (..., C, H, W). Got tensor.size() = {tensor.size()}"
         )
-    mean, std = (fastnn.as_tensor(v, dtype=tensor.dtype) for v in (mean, std))
-    if bool((std == 0).any()):
+    mean, std = (_channels(v, tensor.dtype) for v in (mean, std))
+    if not std.all():
         raise ValueError(f"std evaluated to zero after conversion to {tensor.dtype}, leading to division by zero.")
-    mean, std = (v.view(-1, 1, 1) if v.dim() == 1 else v for v in (mean, std))
-    return (tensor if inplace else tensor.clone()).sub_(mean).div_(std)
+    if inplace or tensor.requires_grad:
+        return (tensor if inplace else tensor.clone()).sub_(wrap(mean)).div_(wrap(std))
+    a = tensor._a
+    out = a - mean
+    if out.shape != a.shape:
+        raise RuntimeError(
+            f"output with shape {list(a.shape)} doesn't match the broadcast shape {list(out.shape)}: mean has {mean.size} "
+            f"values for {a.shape[-3]} channels"
+        )
+    if std.size not in (1, a.shape[-3]):
+        raise RuntimeError(f"normalize: std has {std.size} values for {a.shape[-3]} channels")
+    out /= std
+    return wrap(out)
+
+
+def _channels(values, dtype):
+    """Values a channel as an array [channels, 1, 1]."""
+    array = values._a.astype(dtype.np) if isinstance(values, Tensor) else xp.asarray(values, dtype.np)
+    return array.reshape(-1, 1, 1) if array.ndim == 1 else array
 
 
 # -- geometry ---------------------------------------------------------------------------------------------------------
