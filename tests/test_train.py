@@ -88,7 +88,10 @@ def test_failures_exit_with_1_and_one_line(capsys, tmp_path):
 def test_interrupt_ends_cleanly(tmp_path):
     path = tmp_path / "model.pt"
     command = [sys.executable, "-m", "fastnn", "train", "--epochs", "10000", "--save", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+    )  # fmt: skip
     for _ in range(2):
         process.stdout.readline()
     time.sleep(0.1)
