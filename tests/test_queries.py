@@ -348,3 +348,11 @@ def test_a_choice_of_attention():
         pass
     with pytest.raises(AssertionError), sdpa_kernel("math"):
         pass
+
+
+def test_what_is_not_there_says_so():
+    assert not fastnn.distributed.is_available() and not fastnn.distributed.is_initialized()
+    with pytest.raises(RuntimeError, match="no process groups"):
+        fastnn.distributed.init_process_group(backend="gloo")
+    with pytest.raises(NotImplementedError, match="ONNX"):
+        fastnn.onnx.export(nn.Linear(2, 2), fastnn.ones(1, 2), "model.onnx")

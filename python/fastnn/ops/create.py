@@ -54,21 +54,35 @@ def _allocate(make, shape, d, function):
         raise RuntimeError(f"{function}: not enough memory for a tensor of shape {list(shape)} and dtype {d}") from None
 
 
-def zeros(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, names=None):
+def _given(sizes, size, function):
+    """The sizes, given one by one, as a sequence, or by keyword."""
+    if size is None:
+        return sizes
+    if sizes:
+        raise TypeError(f"{function}() got sizes by position and size={size!r}")
+    return (size,)
+
+
+def zeros(
+    *sizes, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, names=None
+):
     """Zeros of the sizes given."""
-    return _sized(size, "zeros", xp.zeros, dtype, device, requires_grad, out)
+    return _sized(_given(sizes, size, "zeros"), "zeros", xp.zeros, dtype, device, requires_grad, out)
 
 
-def ones(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, names=None):
+def ones(
+    *sizes, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, names=None
+):
     """Ones of the sizes given."""
-    return _sized(size, "ones", xp.ones, dtype, device, requires_grad, out)
+    return _sized(_given(sizes, size, "ones"), "ones", xp.ones, dtype, device, requires_grad, out)
 
 
 def empty(
-    *size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None
-):
+    *sizes, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    memory_format=None,
+):  # fmt: skip
     """Memory of the sizes given, its values undefined."""
-    return _sized(size, "empty", xp.empty, dtype, device, requires_grad, out)
+    return _sized(_given(sizes, size, "empty"), "empty", xp.empty, dtype, device, requires_grad, out)
 
 
 def _sized(size, name, make, dtype, device, requires_grad, out):

@@ -8,7 +8,7 @@ from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, check_device, wrap
 from ._common import check_writable, write_out
-from .create import _allocate, _shape
+from .create import _allocate, _given, _shape
 
 
 def _fill(a, generator, method, *args):
@@ -195,26 +195,36 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
 # ---------------------------------------------------------------- new tensors
 
 
-def _made(size, function, dtype, device, requires_grad, draw):
+def _made(size, function, dtype, device, requires_grad, draw, out=None):
     check_device(device, function)
+    if dtype is None and isinstance(out, Tensor):
+        dtype = out.dtype
     d = dt.get_default_dtype() if dtype is None else dt.as_dtype(dtype, function)
     t = wrap(_allocate(xp.empty, _shape(size, function), d, function))
     draw(t)
+    if out is not None:
+        return write_out(out, t)
     if requires_grad:
         t.requires_grad_(True)
     return t
 
 
-def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def rand(
+    *sizes, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False,
+):  # fmt: skip
     """Uniform numbers of [0, 1)."""
-    size = size if size else ((),)
-    return _made(size, "rand", dtype, device, requires_grad, lambda t: uniform_(t, generator=generator))
+    size = _given(sizes, size, "rand") or ((),)
+    return _made(size, "rand", dtype, device, requires_grad, lambda t: uniform_(t, generator=generator), out)
 
 
-def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def randn(
+    *sizes, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False,
+):  # fmt: skip
     """Standard normal numbers."""
-    size = size if size else ((),)
-    return _made(size, "randn", dtype, device, requires_grad, lambda t: normal_(t, generator=generator))
+    size = _given(sizes, size, "randn") or ((),)
+    return _made(size, "randn", dtype, device, requires_grad, lambda t: normal_(t, generator=generator), out)
 
 
 def randint(
@@ -244,8 +254,11 @@ def randint(
     low, high = int(low or 0), int(high)
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    d = dt.int64 if dtype is None else dtype
-    return _made((size,), "randint", d, device, requires_grad, lambda t: random_(t, low, high, generator=generator))
+    if dtype is None and out is None:
+        dtype = dt.int64
+    return _made(
+        (size,), "randint", dtype, device, requires_grad, lambda t: random_(t, low, high, generator=generator), out
+    )
 
 
 def randperm(
@@ -263,7 +276,9 @@ def randperm(
     t = wrap(generators.engine(generator).randperm(n))
     from .cast import cast
 
-    return t if dtype is None else cast(t, dt.as_dtype(dtype, "randperm"))
+    if dtype is not None:
+        t = cast(t, dt.as_dtype(dtype, "randperm"))
+    return t if out is None else write_out(out, t)
 
 
 def _like(draw, name):
