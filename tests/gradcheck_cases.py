@@ -462,7 +462,7 @@ for shape in ((4, 3), (3, 2, 4), (2, 3, 2, 2)):
     case(
         f"batch_norm eval {len(shape)}-D",
         lambda T, x, w, b: T.nn.functional.batch_norm(
-            x, T.linspace(-1, 1, x.shape[1]).double(), T.linspace(0.5, 2, x.shape[1]).double(), w, b
+            x, T.linspace(-1, 1, x.shape[1]).to(x.dtype), T.linspace(0.5, 2, x.shape[1]).to(x.dtype), w, b
         ),
         shape,
         *[(shape[1],)] * 2,

@@ -11,7 +11,7 @@ from .interpolate import cubic_weights
 from .join import select
 from .matmul import matmul
 from .shape import expand, reshape, transpose
-from .unary import operand
+from .unary import clamp, operand
 
 _MODES, _PADDING = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
 
@@ -73,7 +73,8 @@ def _axis_taps(p, n, mode, padding_mode, align_corners):
     else:
         p = _bounded(p, n, padding_mode, align_corners)
         if mode == "nearest":
-            taps = [(xp.rint(p._a), None)]
+            # A step function: its gradient by the grid is 0, not absent.
+            taps = [(xp.rint(p._a), add(mul(clamp(p, 0.0, 0.0), 0.0), 1.0) if p._fn is not None else None)]
         else:
             low = xp.floor(p._a)
             part = sub(p, wrap(low))
