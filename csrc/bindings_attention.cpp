@@ -1,5 +1,5 @@
 // Fused attention: parsing and checks. What does not fit the kernel goes to the NumPy twin.
-#include "fast_array.h"
+#include "fast_functions.h"
 
 namespace fastnn {
 namespace {
@@ -141,36 +141,9 @@ PyObject* attention_backward(PyObject* const* args, Py_ssize_t nargs) {
   return py::make_tuple(dq, dk, dv).release().ptr();
 }
 
-struct Function {
-  const char* name;
-  PyObject* (*call)(PyObject* const* args, Py_ssize_t n);
-};
-constexpr Function functions[] = {{"attention", &attention}, {"attention_backward", &attention_backward}};
-constexpr int kFunctions = sizeof(functions) / sizeof(functions[0]);
-PyObject* twins[kFunctions];
-PyMethodDef methods[kFunctions + 1];
-
-template <int I>
-PyObject* entry(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
-  if (!names) {
-    PyObject* result = guarded([&] { return functions[I].call(args, nargs); });
-    if (result || PyErr_Occurred()) return result;
-  }
-  PyObject* reference = twin(functions[I].name, twins[I]);
-  return reference ? PyObject_Vectorcall(reference, args, static_cast<size_t>(nargs), names) : nullptr;
-}
-template <int I>
-void fill_methods() {
-  methods[I] = {functions[I].name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&entry<I>)),
-                METH_FASTCALL | METH_KEYWORDS, "See fastnn.backend.numpy_kernels.attention."};
-  if constexpr (I + 1 < kFunctions) fill_methods<I + 1>();
-}
+constexpr FastFunction functions[] = {{"attention", &attention}, {"attention_backward", &attention_backward}};
 }  // namespace
 
-void bind_attention(py::module_& m) {
-  fill_methods<0>();
-  methods[kFunctions] = {nullptr, nullptr, 0, nullptr};
-  add_functions(m, methods);
-}
+void bind_attention(py::module_& m) { FastFunctions<functions>::add(m, "See fastnn.backend.numpy_kernels.attention."); }
 
 }  // namespace fastnn

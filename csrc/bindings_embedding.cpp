@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "fast_array.h"
+#include "fast_functions.h"
 
 namespace fastnn {
 namespace {
@@ -218,39 +218,12 @@ PyObject* embedding_bag_backward(PyObject* const* args, Py_ssize_t nargs) {
   return add_rows(dy, index, source.data, factors, rows, padding, false);
 }
 
-struct Function {
-  const char* name;
-  PyObject* (*call)(PyObject* const* args, Py_ssize_t n);
-};
-constexpr Function functions[] = {{"embedding", &embedding},
-                                  {"embedding_backward", &embedding_backward},
-                                  {"embedding_bag", &embedding_bag},
-                                  {"embedding_bag_backward", &embedding_bag_backward}};
-constexpr int kFunctions = sizeof(functions) / sizeof(functions[0]);
-PyObject* twins[kFunctions];
-PyMethodDef methods[kFunctions + 1];
-
-template <int I>
-PyObject* entry(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
-  if (!names) {
-    PyObject* result = guarded([&] { return functions[I].call(args, nargs); });
-    if (result || PyErr_Occurred()) return result;
-  }
-  PyObject* reference = twin(functions[I].name, twins[I]);
-  return reference ? PyObject_Vectorcall(reference, args, static_cast<size_t>(nargs), names) : nullptr;
-}
-template <int I>
-void fill_methods() {
-  methods[I] = {functions[I].name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&entry<I>)),
-                METH_FASTCALL | METH_KEYWORDS, "See fastnn.backend.numpy_kernels.embedding."};
-  if constexpr (I + 1 < kFunctions) fill_methods<I + 1>();
-}
+constexpr FastFunction functions[] = {{"embedding", &embedding},
+                                      {"embedding_backward", &embedding_backward},
+                                      {"embedding_bag", &embedding_bag},
+                                      {"embedding_bag_backward", &embedding_bag_backward}};
 }  // namespace
 
-void bind_embedding(py::module_& m) {
-  fill_methods<0>();
-  methods[kFunctions] = {nullptr, nullptr, 0, nullptr};
-  add_functions(m, methods);
-}
+void bind_embedding(py::module_& m) { FastFunctions<functions>::add(m, "See fastnn.backend.numpy_kernels.embedding."); }
 
 }  // namespace fastnn

@@ -1,5 +1,5 @@
 // Layer, group and batch normalisation: parsing and checks. What does not fit the kernels goes to the NumPy twin.
-#include "fast_array.h"
+#include "fast_functions.h"
 
 namespace fastnn {
 namespace {
@@ -262,41 +262,14 @@ PyObject* batch_norm_backward(PyObject* const* args, Py_ssize_t nargs) {
   return backward(kernels().batch_norm_backward, c, a, dy, weight, wanted);
 }
 
-struct Function {
-  const char* name;
-  PyObject* (*call)(PyObject* const* args, Py_ssize_t n);
-};
-constexpr Function functions[] = {
+constexpr FastFunction functions[] = {
     {"layer_norm", &layer_norm},           {"layer_norm_backward", &layer_norm_backward},
     {"group_norm", &group_norm},           {"group_norm_backward", &group_norm_backward},
     {"batch_norm", &batch_norm},           {"batch_norm_backward", &batch_norm_backward},
     {"batch_norm_eval", &batch_norm_eval},
 };
-constexpr int kFunctions = sizeof(functions) / sizeof(functions[0]);
-PyObject* twins[kFunctions];
-PyMethodDef methods[kFunctions + 1];
-
-template <int I>
-PyObject* entry(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
-  if (!names) {
-    PyObject* result = guarded([&] { return functions[I].call(args, nargs); });
-    if (result || PyErr_Occurred()) return result;
-  }
-  PyObject* reference = twin(functions[I].name, twins[I]);
-  return reference ? PyObject_Vectorcall(reference, args, static_cast<size_t>(nargs), names) : nullptr;
-}
-template <int I>
-void fill_methods() {
-  methods[I] = {functions[I].name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&entry<I>)),
-                METH_FASTCALL | METH_KEYWORDS, "See fastnn.backend.numpy_kernels.normalization."};
-  if constexpr (I + 1 < kFunctions) fill_methods<I + 1>();
-}
 }  // namespace
 
-void bind_norm(py::module_& m) {
-  fill_methods<0>();
-  methods[kFunctions] = {nullptr, nullptr, 0, nullptr};
-  add_functions(m, methods);
-}
+void bind_norm(py::module_& m) { FastFunctions<functions>::add(m, "See fastnn.backend.numpy_kernels.normalization."); }
 
 }  // namespace fastnn

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "fast_array.h"
+#include "fast_functions.h"
 #include "reduce_driver.h"
 
 namespace fastnn {
@@ -112,7 +112,6 @@ bool read_flag(PyObject* o, bool& flag) {
 }
 
 // Each gives null without an error where the twin must do it. args are x, dim, keepdim unless said otherwise.
-using Call = PyObject* (*)(PyObject* const* args, Py_ssize_t n);
 
 template <Reduce op>
 PyObject* simple(PyObject* const* args, Py_ssize_t n) {
@@ -259,11 +258,7 @@ PyObject* argmin(PyObject* const* args, Py_ssize_t n) { return places(false, fal
 PyObject* max_dim(PyObject* const* args, Py_ssize_t n) { return places(true, true, args, n); }
 PyObject* min_dim(PyObject* const* args, Py_ssize_t n) { return places(false, true, args, n); }
 
-struct Function {
-  const char* name;
-  Call call;
-};
-constexpr Function functions[] = {
+constexpr FastFunction functions[] = {
     {"sum", &simple<Reduce::Sum>},
     {"prod", &simple<Reduce::Prod>},
     {"amax", &simple<Reduce::Max>},
@@ -277,31 +272,8 @@ constexpr Function functions[] = {
     {"max_dim", &max_dim},
     {"min_dim", &min_dim},
 };
-constexpr int kFunctions = sizeof(functions) / sizeof(functions[0]);
-PyObject* twins[kFunctions];
-PyMethodDef methods[kFunctions + 1];
-
-template <int I>
-PyObject* entry(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
-  if (!names) {
-    PyObject* result = guarded([&] { return functions[I].call(args, nargs); });
-    if (result || PyErr_Occurred()) return result;
-  }
-  PyObject* reference = twin(functions[I].name, twins[I]);
-  return reference ? PyObject_Vectorcall(reference, args, static_cast<size_t>(nargs), names) : nullptr;
-}
-template <int I>
-void fill_methods() {
-  methods[I] = {functions[I].name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&entry<I>)),
-                METH_FASTCALL | METH_KEYWORDS, "See fastnn.backend.numpy_kernels.reduce."};
-  if constexpr (I + 1 < kFunctions) fill_methods<I + 1>();
-}
 }  // namespace
 
-void bind_reduce(py::module_& m) {
-  fill_methods<0>();
-  methods[kFunctions] = {nullptr, nullptr, 0, nullptr};
-  add_functions(m, methods);
-}
+void bind_reduce(py::module_& m) { FastFunctions<functions>::add(m, "See fastnn.backend.numpy_kernels.reduce."); }
 
 }  // namespace fastnn

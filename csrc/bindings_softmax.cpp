@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "fast_array.h"
+#include "fast_functions.h"
 #include "reduce_driver.h"
 
 namespace fastnn {
@@ -259,11 +259,7 @@ PyObject* cross_entropy_backward(PyObject* const* args, Py_ssize_t nargs) {
   return dx.release().ptr();
 }
 
-struct Function {
-  const char* name;
-  PyObject* (*call)(PyObject* const* args, Py_ssize_t n);
-};
-constexpr Function functions[] = {
+constexpr FastFunction functions[] = {
     {"softmax", &softmax_forward},
     {"softmax_backward", &softmax_backward},
     {"log_softmax", &log_softmax_forward},
@@ -272,31 +268,8 @@ constexpr Function functions[] = {
     {"cross_entropy", &cross_entropy},
     {"cross_entropy_backward", &cross_entropy_backward},
 };
-constexpr int kFunctions = sizeof(functions) / sizeof(functions[0]);
-PyObject* twins[kFunctions];
-PyMethodDef methods[kFunctions + 1];
-
-template <int I>
-PyObject* entry(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
-  if (!names) {
-    PyObject* result = guarded([&] { return functions[I].call(args, nargs); });
-    if (result || PyErr_Occurred()) return result;
-  }
-  PyObject* reference = twin(functions[I].name, twins[I]);
-  return reference ? PyObject_Vectorcall(reference, args, static_cast<size_t>(nargs), names) : nullptr;
-}
-template <int I>
-void fill_methods() {
-  methods[I] = {functions[I].name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&entry<I>)),
-                METH_FASTCALL | METH_KEYWORDS, "See fastnn.backend.numpy_kernels.softmax."};
-  if constexpr (I + 1 < kFunctions) fill_methods<I + 1>();
-}
 }  // namespace
 
-void bind_softmax(py::module_& m) {
-  fill_methods<0>();
-  methods[kFunctions] = {nullptr, nullptr, 0, nullptr};
-  add_functions(m, methods);
-}
+void bind_softmax(py::module_& m) { FastFunctions<functions>::add(m, "See fastnn.backend.numpy_kernels.softmax."); }
 
 }  // namespace fastnn

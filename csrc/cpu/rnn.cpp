@@ -184,28 +184,10 @@ struct Forward {
   }
 };
 
-template <class T, class F>
-FASTNN_INLINE auto with_cell(const RnnArgs& a, const F& f) {
-  switch (a.cell) {
-    case RnnCell::Tanh:
-      return f(Forward<T, RnnCell::Tanh>(a));
-    case RnnCell::Relu:
-      return f(Forward<T, RnnCell::Relu>(a));
-    case RnnCell::Lstm:
-      return f(Forward<T, RnnCell::Lstm>(a));
-    default:
-      return f(Forward<T, RnnCell::Gru>(a));
-  }
-}
-template <class F>
-FASTNN_INLINE auto with_type(const RnnArgs& a, const F& f) {
-  return a.dtype == Dtype::F32 ? with_cell<float>(a, f) : with_cell<double>(a, f);
-}
-
 }  // namespace
 
 void rnn(const Ctx& ctx, const RnnArgs& a) {
-  with_type(a, [&](const auto& pass) {
+  with_pass<Forward>(a, [&](const auto& pass) {
     pass.run(ctx);
     return 0;
   });
@@ -217,7 +199,7 @@ size_t rnn_backward_workspace(int threads, const RnnArgs& a);  // rnn_backward.c
 
 size_t rnn_workspace(int threads, const RnnArgs& a, bool backward) {
   if (backward) return rnn_backward_workspace(threads, a);
-  return static_cast<size_t>(with_type(a, [&](const auto& pass) { return pass.workspace(threads); }));
+  return static_cast<size_t>(with_pass<Forward>(a, [&](const auto& pass) { return pass.workspace(threads); }));
 }
 
 }  // namespace FASTNN_ISA

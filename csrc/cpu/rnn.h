@@ -240,6 +240,25 @@ FASTNN_INLINE void prefetch_rows(const T* p, int64_t rows, int64_t ld, int64_t n
   }
 }
 
+// f(Pass<T, cell>(a)) for the arguments' type and cell.
+template <template <class, RnnCell> class Pass, class T, class F>
+FASTNN_INLINE auto with_cell(const RnnArgs& a, const F& f) {
+  switch (a.cell) {
+    case RnnCell::Tanh:
+      return f(Pass<T, RnnCell::Tanh>(a));
+    case RnnCell::Relu:
+      return f(Pass<T, RnnCell::Relu>(a));
+    case RnnCell::Lstm:
+      return f(Pass<T, RnnCell::Lstm>(a));
+    default:
+      return f(Pass<T, RnnCell::Gru>(a));
+  }
+}
+template <template <class, RnnCell> class Pass, class F>
+FASTNN_INLINE auto with_pass(const RnnArgs& a, const F& f) {
+  return a.dtype == Dtype::F32 ? with_cell<Pass, float>(a, f) : with_cell<Pass, double>(a, f);
+}
+
 }  // namespace
 }  // namespace FASTNN_ISA
 }  // namespace fastnn

@@ -213,28 +213,10 @@ struct Backward {
   }
 };
 
-template <class T, class F>
-FASTNN_INLINE auto with_cell(const RnnArgs& a, const F& f) {
-  switch (a.cell) {
-    case RnnCell::Tanh:
-      return f(Backward<T, RnnCell::Tanh>(a));
-    case RnnCell::Relu:
-      return f(Backward<T, RnnCell::Relu>(a));
-    case RnnCell::Lstm:
-      return f(Backward<T, RnnCell::Lstm>(a));
-    default:
-      return f(Backward<T, RnnCell::Gru>(a));
-  }
-}
-template <class F>
-FASTNN_INLINE auto with_type(const RnnArgs& a, const F& f) {
-  return a.dtype == Dtype::F32 ? with_cell<float>(a, f) : with_cell<double>(a, f);
-}
-
 }  // namespace
 
 void rnn_backward(const Ctx& ctx, const RnnArgs& a) {
-  with_type(a, [&](const auto& pass) {
+  with_pass<Backward>(a, [&](const auto& pass) {
     pass.run(ctx);
     return 0;
   });
@@ -244,7 +226,7 @@ void rnn_backward(const Ctx& ctx, const RnnArgs& a) {
 size_t rnn_backward_workspace(int threads, const RnnArgs& a);
 #pragma GCC visibility pop
 size_t rnn_backward_workspace(int threads, const RnnArgs& a) {
-  return static_cast<size_t>(with_type(a, [&](const auto& pass) { return pass.workspace(threads); }));
+  return static_cast<size_t>(with_pass<Backward>(a, [&](const auto& pass) { return pass.workspace(threads); }));
 }
 
 }  // namespace FASTNN_ISA

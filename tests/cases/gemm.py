@@ -81,6 +81,10 @@ CASES = [
     *(gemm_case(m, k, n, lay) for m, k, n in [(31, 37, 41), (61, 67, 129), (70, 70, 70)] for lay in LAYOUTS),
     # K blocks, packed operands
     *(gemm_case(m, k, n, lay) for m, k, n in [(97, 1031, 131), (300, 513, 257)] for lay in LAYOUTS),
+    # by columns: rows in groups, weights by rows, inside a batch
+    gemm_case(410, 70, 131, "nt", True, "relu"),
+    gemm_case(200, 600, 450, "nn", True),
+    bmm_case(3, 64, 100, 129, "nt"),
     # matrix-vector and few rows or columns, in all four orientations
     *(gemm_case(m, k, n, lay) for m, k, n in [(1, 300, 500), (500, 300, 1), (3, 600, 700)] for lay in LAYOUTS),
     *(gemm_case(m, k, n, lay) for m, k, n in [(8, 130, 1100), (400, 260, 3), (1, 1, 1)] for lay in LAYOUTS),

@@ -1,6 +1,6 @@
 """Adadelta."""
 
-from .optimizer import Optimizer, advance, bumped, check_lr, check_modes, check_option, new_step, number
+from .optimizer import Optimizer, bumped, check_lr, check_modes, check_option, new_step, number
 from .optimizer import zeros_like as _zeros_like
 
 __all__ = ["Adadelta"]
@@ -48,16 +48,9 @@ class Adadelta(Optimizer):
         s["acc_delta"] = _zeros_like(p)
 
     def _update(self, group):
-        params = [p for p in group["params"] if p._grad is not None]
+        params, _, lists = self._gathered(group, "square_avg", "acc_delta")
         if not params:
             return
-        states = [self.state[p] for p in params]
-        for p, s in zip(params, states, strict=True):
-            if not s:
-                self._init_state(p, s, group)
-        arrays, grads = [p._a for p in params], [p._grad._a for p in params]
-        square_avgs = [s["square_avg"]._a for s in states]
-        acc_deltas = [s["acc_delta"]._a for s in states]
         scalars = (
             number(group["lr"]),
             number(group["rho"]),
@@ -65,6 +58,5 @@ class Adadelta(Optimizer):
             number(group["weight_decay"]),
             group["maximize"],
         )
-        advance([s["step"] for s in states])
-        params[0]._k.adadelta_step(arrays, grads, square_avgs, acc_deltas, *scalars)
+        params[0]._k.adadelta_step(*lists, *scalars)
         bumped(params)

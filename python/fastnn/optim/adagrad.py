@@ -58,19 +58,17 @@ class Adagrad(Optimizer):
         )
         for group in self.param_groups:
             for p in group["params"]:
-                self._init_state(p, group)
+                self._init_state(p, self.state[p], group)
 
-    def _init_state(self, p, group):
-        s = self.state[p]
+    def _init_state(self, p, s, group) -> None:
         s["step"] = new_step()
         s["sum"] = wrap(xp.full(p._a.shape, group["initial_accumulator_value"], p._a.dtype))
-        return s
 
     def _sparse_step(self, group, p):
         """The rows that a sparse gradient names, of parameter and sum alone."""
         if number(group["weight_decay"]):
             raise RuntimeError("weight_decay option is not compatible with sparse gradients")
-        s = self.state[p] or self._init_state(p, group)
+        s = self.state[p]
         (step,) = advance([s["step"]])
         rows, values = sparse_rows(p)
         t = values.dtype.type
@@ -83,13 +81,15 @@ class Adagrad(Optimizer):
 
     def _update(self, group):
         params = [p for p in group["params"] if p._grad is not None]
+        for p in params:  # a group that was added later has no state yet
+            if not self.state[p]:
+                self._init_state(p, self.state[p], group)
         for p in [p for p in params if p._grad.is_sparse]:
             self._sparse_step(group, p)
         params = [p for p in params if not p._grad.is_sparse]
         if not params:
             return
-        # A group that was added later has no state yet.
-        states = [self.state[p] or self._init_state(p, group) for p in params]
+        states = [self.state[p] for p in params]
         scalars = (
             number(group["lr"]),
             number(group["lr_decay"]),

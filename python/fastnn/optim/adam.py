@@ -64,11 +64,11 @@ class Adam(Optimizer):
             group.setdefault("maximize", False)
             group.setdefault("decoupled_weight_decay", False)
 
-    def _init_state(self, p, s, amsgrad) -> None:
+    def _init_state(self, p, s, group) -> None:
         s["step"] = new_step()
         s["exp_avg"] = _zeros_like(p)
         s["exp_avg_sq"] = _zeros_like(p)
-        if amsgrad:
+        if group["amsgrad"]:
             s["max_exp_avg_sq"] = _zeros_like(p)
 
     def _update(self, group):
@@ -82,7 +82,7 @@ class Adam(Optimizer):
                 continue
             s = state[p]
             if not s:
-                self._init_state(p, s, amsgrad)
+                self._init_state(p, s, group)
             params.append(p)
             arrays.append(p._a)
             grads.append(g._a)

@@ -2,7 +2,6 @@
 
 from .optimizer import (
     Optimizer,
-    advance,
     bumped,
     by_step,
     check_lr,
@@ -58,17 +57,9 @@ class ASGD(Optimizer):
         s["ax"] = _zeros_like(p)
 
     def _update(self, group):
-        params = [p for p in group["params"] if p._grad is not None]
+        params, steps, lists = self._gathered(group, "ax", "mu", "eta")
         if not params:
             return
-        states = [self.state[p] for p in params]
-        for p, s in zip(params, states, strict=True):
-            if not s:
-                self._init_state(p, s, group)
-        arrays, grads = [p._a for p in params], [p._grad._a for p in params]
-        axs = [s["ax"]._a for s in states]
-        mus = [s["mu"]._a for s in states]
-        etas = [s["eta"]._a for s in states]
         scalars = (
             number(group["lr"]),
             number(group["lambd"]),
@@ -77,6 +68,6 @@ class ASGD(Optimizer):
             number(group["weight_decay"]),
             group["maximize"],
         )
-        for step, lists in by_step(advance([s["step"] for s in states]), arrays, grads, axs, mus, etas):
-            params[0]._k.asgd_step(*lists, step, *scalars)
+        for step, part in by_step(steps, *lists):
+            params[0]._k.asgd_step(*part, step, *scalars)
         bumped(params)

@@ -225,6 +225,21 @@ class Optimizer:
 
     # ---- the step ----
 
+    def _init_state(self, p, s: dict, group: dict) -> None:
+        """Fill the empty state `s` of parameter `p`: "step", and what the method keeps."""
+        raise NotImplementedError(f"{type(self).__name__} has no _init_state()")
+
+    def _gathered(self, group: dict, *names: str):
+        """The group's parameters that have a gradient, their step counts, advanced by one, and the arrays that a kernel
+        takes: the parameters', the gradients', and of each of `names` the states'. State that is missing is made."""
+        params = [p for p in group["params"] if p._grad is not None]
+        states = [self.state[p] for p in params]
+        for p, s in zip(params, states, strict=True):
+            if not s:
+                self._init_state(p, s, group)
+        lists = [p._a for p in params], [p._grad._a for p in params], *([s[n]._a for s in states] for n in names)
+        return params, advance([s["step"] for s in states]), lists
+
     def _update(self, group: dict) -> None:
         raise NotImplementedError(f"{type(self).__name__} has neither step() nor _update(group)")
 

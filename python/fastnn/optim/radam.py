@@ -1,6 +1,6 @@
 """RAdam: Adam whose adaptive rate waits until its estimate is sound."""
 
-from .optimizer import Optimizer, advance, bumped, by_step, check_lr, check_modes, check_option, new_step, number
+from .optimizer import Optimizer, bumped, by_step, check_lr, check_modes, check_option, new_step, number
 from .optimizer import zeros_like as _zeros_like
 
 __all__ = ["RAdam"]
@@ -51,16 +51,9 @@ class RAdam(Optimizer):
         s["exp_avg_sq"] = _zeros_like(p)
 
     def _update(self, group):
-        params = [p for p in group["params"] if p._grad is not None]
+        params, steps, lists = self._gathered(group, "exp_avg", "exp_avg_sq")
         if not params:
             return
-        states = [self.state[p] for p in params]
-        for p, s in zip(params, states, strict=True):
-            if not s:
-                self._init_state(p, s, group)
-        arrays, grads = [p._a for p in params], [p._grad._a for p in params]
-        exp_avgs = [s["exp_avg"]._a for s in states]
-        exp_avg_sqs = [s["exp_avg_sq"]._a for s in states]
         scalars = (
             number(group["lr"]),
             number(group["betas"][0]),
@@ -70,6 +63,6 @@ class RAdam(Optimizer):
             group["decoupled_weight_decay"],
             group["maximize"],
         )
-        for step, lists in by_step(advance([s["step"] for s in states]), arrays, grads, exp_avgs, exp_avg_sqs):
-            params[0]._k.radam_step(*lists, step, *scalars)
+        for step, part in by_step(steps, *lists):
+            params[0]._k.radam_step(*part, step, *scalars)
         bumped(params)

@@ -1,6 +1,6 @@
 """RMSprop."""
 
-from .optimizer import Optimizer, advance, bumped, check_lr, check_modes, check_option, new_step, number
+from .optimizer import Optimizer, bumped, check_lr, check_modes, check_option, new_step, number
 from .optimizer import zeros_like as _zeros_like
 
 __all__ = ["RMSprop"]
@@ -61,18 +61,12 @@ class RMSprop(Optimizer):
             s["grad_avg"] = _zeros_like(p)
 
     def _update(self, group):
-        params = [p for p in group["params"] if p._grad is not None]
+        params, _, lists = self._gathered(group, "square_avg")
         if not params:
             return
         states = [self.state[p] for p in params]
-        for p, s in zip(params, states, strict=True):
-            if not s:
-                self._init_state(p, s, group)
-        advance([s["step"] for s in states])
         params[0]._k.rmsprop_step(
-            [p._a for p in params],
-            [p._grad._a for p in params],
-            [s["square_avg"]._a for s in states],
+            *lists,
             [s["grad_avg"]._a for s in states] if group["centered"] else None,
             [s["momentum_buffer"]._a for s in states] if group["momentum"] > 0 else None,
             number(group["lr"]),

@@ -3,7 +3,7 @@
 from fastnn.backend import xp
 from fastnn.tensor import wrap
 
-from .optimizer import Optimizer, advance, bumped, check_lr, check_modes, new_step, number
+from .optimizer import Optimizer, bumped, check_lr, check_modes, new_step, number
 from .optimizer import zeros_like as _zeros_like
 
 __all__ = ["Rprop"]
@@ -49,16 +49,9 @@ class Rprop(Optimizer):
         s["step_size"] = wrap(xp.full(p._a.shape, number(group["lr"]), p._a.dtype))
 
     def _update(self, group):
-        params = [p for p in group["params"] if p._grad is not None]
+        params, _, lists = self._gathered(group, "prev", "step_size")
         if not params:
             return
-        states = [self.state[p] for p in params]
-        for p, s in zip(params, states, strict=True):
-            if not s:
-                self._init_state(p, s, group)
-        arrays, grads = [p._a for p in params], [p._grad._a for p in params]
-        prevs = [s["prev"]._a for s in states]
-        step_sizes = [s["step_size"]._a for s in states]
         scalars = (
             number(group["etas"][0]),
             number(group["etas"][1]),
@@ -66,6 +59,5 @@ class Rprop(Optimizer):
             number(group["step_sizes"][1]),
             group["maximize"],
         )
-        advance([s["step"] for s in states])
-        params[0]._k.rprop_step(arrays, grads, prevs, step_sizes, *scalars)
+        params[0]._k.rprop_step(*lists, *scalars)
         bumped(params)
