@@ -2,12 +2,18 @@
 // Launchers take device pointers, sizes and a stream; they never allocate and never wait. A combination that a kernel
 // does not cover raises std::invalid_argument before anything is started.
 #pragma once
-#include "kernels.h"
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels.h"  // Dtype, and the argument structs that both devices take
+
+struct CUstream_st;
+typedef CUstream_st* cudaStream_t;  // the same declaration as CUDA's own
 
 namespace fastnn {
 namespace cuda {
 
-using Stream = void*;        // a cudaStream_t
+using Stream = cudaStream_t;
 constexpr int kMaxDims = 8;  // in kernels, once a launcher has merged the dimensions that it can
 constexpr int kDims = 16;    // in arguments
 
