@@ -1,0 +1,739 @@
+// Fibers, the schedule, barriers and warps. See engine.h.
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <random>
+#include <stdexcept>
+#include <string>
+
+#include "cuda/emu/internal.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#define FASTNN_POISON(p, n) __asan_poison_memory_region(p, n)
+#define FASTNN_UNPOISON(p, n) __asan_unpoison_memory_region(p, n)
+#else
+#define FASTNN_POISON(p, n) ((void)0)
+#define FASTNN_UNPOISON(p, n) ((void)0)
+#endif
+#if !defined(__x86_64__)
+#include <ucontext.h>
+#endif
+
+namespace fastnn {
+namespace emu {
+
+View* current = nullptr;
+
+namespace {
+
+constexpr size_t kStackBytes = 256 * 1024, kGuardBytes = 4096;
+#if defined(FASTNN_EMU_TSAN)
+// Memory that one block's thread leaves and another takes over orders the two: as many as possible before any is
+// reused.
+constexpr size_t kStacksBeforeReuse = 768, kArenasBeforeReuse = 64;
+#else
+constexpr size_t kStacksBeforeReuse = 0, kArenasBeforeReuse = 0;
+#endif
+
+enum class Order { Forward, Reverse, Rounds, Warps };
+struct Schedule {
+  Order order = Order::Forward;
+  unsigned seed = 0;
+};
+
+Schedule parse(const char* text) {
+  Schedule s;
+  if (!std::strcmp(text, "forward")) return s;
+  if (!std::strcmp(text, "reverse")) {
+    s.order = Order::Reverse;
+    return s;
+  }
+  if (!std::strncmp(text, "random:", 7)) {
+    s.seed = static_cast<unsigned>(std::strtoul(text + 7, nullptr, 10));
+    s.order = s.seed % 2 ? Order::Warps : Order::Rounds;
+    return s;
+  }
+  throw std::runtime_error(std::string("the emulator's schedule is forward, reverse or random:<seed>, not ") + text);
+}
+
+Schedule& schedule() {
+  static Schedule s = parse(std::getenv("FASTNN_EMU_SCHEDULE") ? std::getenv("FASTNN_EMU_SCHEDULE") : "forward");
+  return s;
+}
+
+// One launch at a time: the running fiber is one global.
+std::mutex launch_mutex;
+std::mt19937 generator;
+auto& free_fibers = *new std::deque<Fiber*>;  // never destroyed: nothing in them leaks
+auto& free_arenas = *new std::deque<char*>;
+auto& all_fibers = *new std::vector<Fiber*>;
+size_t fibers_made, arenas_made;
+uint64_t switch_count;
+std::string failure;
+bool failed;
+void (*kernel_function)(void*);
+void* kernel_arguments;
+void* launch_token;
+#if defined(FASTNN_EMU_TSAN)
+void* main_sanitizer;
+#endif
+char* token_memory;
+size_t token_next;
+constexpr size_t kTokenBytes = size_t(1) << 30;
+
+// ---- switching ----
+#if defined(__x86_64__)
+using Context = void*;
+extern "C" void fastnn_emu_switch(void** save, void* to);
+asm(R"(
+.text
+.type fastnn_emu_switch,@function
+fastnn_emu_switch:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+.size fastnn_emu_switch,.-fastnn_emu_switch
+)");
+Context main_context;
+void jump(Context& save, Context& to) { fastnn_emu_switch(&save, to); }
+#else
+using Context = void*;  // a ucontext_t, made at first use
+Context main_context;
+ucontext_t* of(Context& c) {
+  if (!c) c = new ucontext_t;
+  return static_cast<ucontext_t*>(c);
+}
+void jump(Context& save, Context& to) { swapcontext(of(save), of(to)); }
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+const void* main_stack;
+size_t main_stack_bytes;
+#endif
+
+Fiber* fiber_now;
+bool paused;  // the fiber that ran last did nothing but look at memory
+
+__attribute__((noinline)) void to_fiber(Fiber* f) {
+  ++switch_count;
+  fiber_now = f;
+  current = &f->view;
+#if defined(__SANITIZE_ADDRESS__)
+  void* fake = nullptr;
+  __sanitizer_start_switch_fiber(&fake, f->stack + kGuardBytes, kStackBytes - kGuardBytes);
+#endif
+#if defined(FASTNN_EMU_TSAN)
+  __tsan_switch_to_fiber(f->sanitizer, 1);  // 1: no order between the two
+#endif
+  jump(main_context, f->stack_pointer);
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
+#endif
+  fiber_now = nullptr;
+}
+
+__attribute__((noinline)) void to_main(bool last) {
+  Fiber* f = fiber_now;
+#if defined(__SANITIZE_ADDRESS__)
+  void* fake = nullptr;
+  __sanitizer_start_switch_fiber(last ? nullptr : &fake, main_stack, main_stack_bytes);
+#endif
+#if defined(FASTNN_EMU_TSAN)
+  __tsan_switch_to_fiber(main_sanitizer, 1);
+#endif
+  (void)last;
+  jump(f->stack_pointer, main_context);
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
+#endif
+}
+
+void thread_exits(Fiber* f);
+
+void fiber_entry() {
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(nullptr, &main_stack, &main_stack_bytes);
+#endif
+  Fiber* f = fiber_now;
+  acquire(launch_token);
+  acquire(f->stack);
+  acquire(f->block->arena_token);
+  kernel_function(kernel_arguments);
+  thread_exits(f);
+  to_main(true);
+  std::abort();
+}
+
+void prepare(Fiber* f) {
+  FASTNN_UNPOISON(f->stack + kGuardBytes, kStackBytes - kGuardBytes);
+#if defined(__x86_64__)
+  void** top = reinterpret_cast<void**>(f->stack + kStackBytes - 64);
+  *--top = nullptr;
+  *--top = reinterpret_cast<void*>(fiber_entry);
+  for (int i = 0; i < 6; ++i) *--top = nullptr;
+  f->stack_pointer = top;
+#else
+  ucontext_t* c = of(f->stack_pointer);
+  getcontext(c);
+  c->uc_stack.ss_sp = f->stack + kGuardBytes;
+  c->uc_stack.ss_size = kStackBytes - kGuardBytes;
+  c->uc_link = nullptr;
+  makecontext(c, fiber_entry, 0);
+#endif
+}
+
+char* map_memory(size_t bytes, int protection) {
+  void* p = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) throw std::runtime_error("the emulator finds no memory for another fiber");
+  return static_cast<char*>(p);
+}
+
+// Fibers and arenas are never given back: the kernel's threads read them, and freeing would count as a write.
+Fiber* take_fiber() {
+  Fiber* f;
+  if (!free_fibers.empty() && fibers_made >= kStacksBeforeReuse) {
+    f = free_fibers.front();
+    free_fibers.pop_front();
+  } else {
+    f = new Fiber();
+    f->stack = map_memory(kStackBytes, PROT_READ | PROT_WRITE);
+    mprotect(f->stack, kGuardBytes, PROT_NONE);
+    ++fibers_made;
+    all_fibers.push_back(f);
+#if defined(FASTNN_EMU_TSAN)
+    f->sanitizer = __tsan_create_fiber(0);  // half a millisecond: kept as long as the stack
+#endif
+  }
+  f->done = f->fenced = false;
+  f->wait_word = nullptr;
+  f->doing = "starts";
+  f->where = {"kernel", 0};
+  f->seen.clear();
+  f->cluster_phase = 0;
+  f->cluster_token = nullptr;
+  prepare(f);
+  return f;
+}
+
+void give_fiber(Fiber* f) {
+#if defined(FASTNN_EMU_TSAN)
+  if (!f->done) return;      // left in the midst of something
+  free_fibers.push_back(f);  // the longest unused one next
+#else
+  free_fibers.push_front(f);
+#endif
+}
+
+char* take_arena() {
+  char* a;
+  if (!free_arenas.empty() && arenas_made >= kArenasBeforeReuse) {
+    a = free_arenas.front();
+    free_arenas.pop_front();
+  } else {
+    a = map_memory(kArenaBytes, PROT_READ | PROT_WRITE);
+    ++arenas_made;
+  }
+  return a;
+}
+
+void complete(Barrier& b) {
+  b.result[b.phase & 1] = b.sum;
+  b.arrived = 0;
+  ++b.phase;
+}
+
+void thread_exits(Fiber* f) {
+  Quiet quiet;
+  Block* b = f->block;
+  unsigned lane = f->view.linear % 32;
+  for (Meeting* m : b->warps[f->view.linear / 32])
+    if ((m->mask >> lane & 1) && !(m->arrived >> lane & 1))
+      fail(m->where, "%s waits for lane %u of warp %u, which has exited", m->what, lane, f->view.linear / 32);
+  release(launch_token);
+  release(f->stack);
+  release(b->arena_token);
+  f->done = true;
+  --b->live;
+  --b->group->live;
+  // Exited threads count as arrived.
+  Barrier& all = b->barriers[0];
+  if (all.arrived && !all.count && all.arrived >= b->live) complete(all);
+  Group* g = b->group;
+  if (g->cluster.arrived && g->cluster.arrived >= g->live) complete(g->cluster);
+  if (g->grid.arrived && g->grid.arrived >= g->live) complete(g->grid);
+  if (!b->live) FASTNN_POISON(b->arena, kArenaBytes);  // shared memory ends with its block
+}
+
+std::string describe(const std::vector<Group*>& groups) {
+  std::string text;
+  char line[512];
+  int lines = 0;
+  for (Group* g : groups)
+    for (Block* b : g->blocks)
+      for (unsigned i = 0; i < b->threads;) {
+        Fiber* f = b->fibers[i];
+        unsigned j = i;
+        auto same = [&](Fiber* o) {
+          return o->done == f->done && o->where.line == f->where.line && !std::strcmp(o->where.file, f->where.file) &&
+                 !std::strcmp(o->doing, f->doing);
+        };
+        while (j < b->threads && same(b->fibers[j])) ++j;
+        if (!f->done && ++lines <= 24) {
+          std::snprintf(line, sizeof line, "\n  block (%u,%u,%u), threads %u to %u: %s at %s:%d", b->index.x,
+                        b->index.y, b->index.z, i, j - 1, f->doing, f->where.file, f->where.line);
+          text += line;
+        }
+        i = j;
+      }
+  return text;
+}
+
+Group* make_group(const Launch& l, const std::vector<Index3>& indices) {
+  Group* g = new Group;
+  unsigned n = l.block.x * l.block.y * l.block.z, rank = 0;
+  for (Index3 index : indices) {
+    Block* b = new Block();
+    b->index = index;
+    b->rank = rank++;
+    b->threads = b->live = n;
+    b->group = g;
+    b->arena = take_arena();
+    b->arena_token = b->arena + kArenaBytes - 64;
+    b->static_used = 0;
+    b->dynamic_bytes = l.shared;
+    FASTNN_UNPOISON(b->arena, kArenaBytes);
+    std::memset(b->arena, 0xff, l.shared);  // NaN: what nobody has written shows
+    FASTNN_POISON(b->arena, kArenaBytes);
+    FASTNN_UNPOISON(b->arena, l.shared);
+    b->warps.resize((n + 31) / 32);
+    for (unsigned i = 0; i < n; ++i) {
+      Fiber* f = take_fiber();
+      f->block = b;
+      f->view.thread = {i % l.block.x, i / l.block.x % l.block.y, i / l.block.x / l.block.y};
+      f->view.block = index;
+      f->view.block_dim = l.block;
+      f->view.grid_dim = l.grid;
+      f->view.linear = i;
+      f->view.cluster_rank = b->rank % l.cluster;
+      f->view.cluster_size = l.cluster;
+      f->view.dynamic_shared = b->arena;
+      b->fibers.push_back(f);
+    }
+    g->live += n;
+    b->async = async_begin(b);
+    g->blocks.push_back(b);
+  }
+  return g;
+}
+
+void free_group(Group* g) {
+  for (Block* b : g->blocks) {
+    async_end(b);
+    for (Fiber* f : b->fibers) give_fiber(f);
+    for (auto& w : b->warps)
+      for (Meeting* m : w) delete m;
+    free_arenas.push_back(b->arena);
+    delete b;
+  }
+  delete g;
+}
+
+// The blocks in the order they start, grouped by what must be alive together.
+std::vector<std::vector<Index3>> groups_of(const Launch& l) {
+  std::vector<std::vector<Index3>> groups;
+  unsigned together = l.cluster;
+  for (unsigned z = 0; z < l.grid.z; ++z)
+    for (unsigned y = 0; y < l.grid.y; ++y)
+      for (unsigned x = 0; x < l.grid.x; x += together) {
+        if (groups.empty() || !l.together) groups.emplace_back();
+        for (unsigned i = 0; i < together; ++i) groups.back().push_back({x + i, y, z});
+      }
+  if (schedule().order == Order::Reverse) std::reverse(groups.begin(), groups.end());
+  if (random_schedule()) std::shuffle(groups.begin(), groups.end(), generator);
+  return groups;
+}
+
+bool runnable(const Fiber* f) { return !f->done && !(f->wait_word && *f->wait_word == f->wait_value); }
+
+// The fibers in the order of one round.
+void arrange(std::vector<Fiber*>& order, const std::vector<Group*>& active) {
+  order.clear();
+  for (Group* g : active)
+    for (Block* b : g->blocks)
+      for (Fiber* f : b->fibers)
+        if (!f->done) order.push_back(f);
+  switch (schedule().order) {
+    case Order::Forward:
+      break;
+    case Order::Reverse:
+      std::reverse(order.begin(), order.end());
+      break;
+    case Order::Rounds:
+      std::shuffle(order.begin(), order.end(), generator);
+      break;
+    case Order::Warps: {  // some warps far ahead of the others
+      std::shuffle(order.begin(), order.end(), generator);
+      std::vector<uint32_t> keys(64);
+      for (auto& k : keys) k = generator();
+      auto key = [&](Fiber* f) { return keys[(f->view.linear / 32 + f->view.block.x * 7 + f->view.block.y * 3) % 64]; };
+      std::stable_sort(order.begin(), order.end(), [&](Fiber* a, Fiber* b) { return key(a) < key(b); });
+      break;
+    }
+  }
+}
+
+bool land(const std::vector<Group*>& active) {
+  for (Group* g : active)
+    for (Block* b : g->blocks)
+      if (async_land(b)) return true;
+  return false;
+}
+
+void run_all(const Launch& l) {
+  auto waiting = groups_of(l);
+  size_t next = 0, resident = schedule().order == Order::Warps ? 2 : 1;
+  std::vector<Group*> active;
+  std::vector<Fiber*> order;
+  unsigned rounds = 0, idle = 0;
+  while (!failed && (next < waiting.size() || !active.empty())) {
+    while (active.size() < resident && next < waiting.size()) {
+      active.push_back(make_group(l, waiting[next++]));
+      rounds = 0;
+    }
+    release(launch_token);
+    if (schedule().order == Order::Rounds || rounds++ % 32 == 0) arrange(order, active);
+    bool progress = false;
+    for (size_t i = 0; i < order.size() && !failed; ++i) {
+      if (!runnable(order[i])) continue;
+      paused = false;
+      to_fiber(order[i]);
+      progress |= !paused;
+      // Let the first warp go on as long as it can.
+      if (schedule().order == Order::Warps && i % 32 == 31 && generator() % 4) i -= 32;
+    }
+    if (failed) break;
+    bool finished = false;
+    for (size_t i = 0; i < active.size();)
+      if (active[i]->live == 0) {
+        free_group(active[i]);
+        active.erase(active.begin() + static_cast<long>(i));
+        finished = true;
+      } else {
+        ++i;
+      }
+    if (finished) {
+      rounds = 0;
+      continue;
+    }
+    if (progress) idle = 0;
+    // Asynchronous work lands as late as can be, or, in a random schedule, at any time.
+    if (!progress || (random_schedule() && generator() % 3 == 0)) {
+      if (land(active)) {
+        idle = 0;
+        continue;
+      }
+      if (!progress && ++idle > 1000) {
+        failed = true;
+        failure = "deadlock: every thread waits" + describe(active);
+      }
+    }
+  }
+  if (!failed) return;
+  for (Group* g : active) {
+#if defined(FASTNN_EMU_TSAN)
+    for (Block* b : g->blocks)
+      for (Fiber* f : b->fibers)
+        if (!f->done) {  // what it did lies before what the host does next
+          __tsan_switch_to_fiber(f->sanitizer, 1);
+          release(launch_token);
+          __tsan_switch_to_fiber(main_sanitizer, 1);
+        }
+#endif
+    free_group(g);
+  }
+}
+
+}  // namespace
+
+Fiber* running() { return fiber_now; }
+Block* block() { return fiber_now->block; }
+unsigned random_word() { return generator(); }
+bool random_schedule() { return schedule().order == Order::Rounds || schedule().order == Order::Warps; }
+bool reverse_schedule() { return schedule().order == Order::Reverse; }
+uint64_t switches() { return switch_count; }
+void set_schedule(const char* text) { schedule() = parse(text); }
+
+void* new_token() {
+  if (token_next + 64 > kTokenBytes) token_next = 0;
+  char* t = token_memory + token_next;
+  token_next += 8;
+  return t;
+}
+
+void wait_while(const unsigned* word, unsigned value, const char* doing, Where where) {
+  Fiber* f = fiber_now;
+  f->doing = doing;
+  f->where = where;
+  f->wait_word = word;
+  f->wait_value = value;
+  while (*word == value) to_main(false);
+  f->wait_word = nullptr;
+  f->doing = "runs";
+}
+
+void fail(Where where, const char* format, ...) {
+  char text[1024];
+  va_list args;
+  va_start(args, format);
+  std::vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  char place[512];
+  View& v = fiber_now->view;
+  std::snprintf(place, sizeof place, " (%s:%d, block (%u,%u,%u), thread %u)", where.file, where.line, v.block.x,
+                v.block.y, v.block.z, v.linear);
+  failed = true;
+  failure = std::string(text) + place;
+  to_main(true);
+  std::abort();
+}
+
+void run(const Launch& l, void (*kernel)(void*), void* arguments) {
+  std::lock_guard<std::mutex> lock(launch_mutex);
+  Quiet quiet;
+  auto bad = [&](const std::string& why) { throw std::runtime_error(std::string(l.what) + ": " + why); };
+  uint64_t threads = uint64_t(l.block.x) * l.block.y * l.block.z;
+  if (threads == 0 || threads > 1024 || l.block.z > 64)
+    bad("invalid configuration: " + std::to_string(threads) + " threads a block");
+  if (!l.grid.x || !l.grid.y || !l.grid.z || l.grid.x > 0x7fffffffu || l.grid.y > 65535 || l.grid.z > 65535)
+    bad("invalid configuration: a grid of " + std::to_string(l.grid.x) + " x " + std::to_string(l.grid.y) + " x " +
+        std::to_string(l.grid.z));
+  if (l.shared > kMaxDynamicShared) bad(std::to_string(l.shared) + " bytes of shared memory; there are 232448");
+  if (l.cluster < 1 || l.cluster > 8 || l.grid.x % l.cluster)
+    bad("clusters of " + std::to_string(l.cluster) + " blocks");
+  if (l.together && l.cluster > 1) bad("clusters in a cooperative launch are not emulated");
+  if (!token_memory) token_memory = map_memory(kTokenBytes, PROT_NONE);
+  token_next = 64;
+  launch_token = token_memory;
+  generator.seed(schedule().seed + 1);
+  switch_count = 0;
+  failed = false;
+  kernel_function = kernel;
+  kernel_arguments = arguments;
+#if defined(FASTNN_EMU_TSAN)
+  main_sanitizer = __tsan_get_current_fiber();
+#endif
+  run_all(l);
+  acquire(launch_token);
+  if (failed) bad(failure);
+}
+
+// ---- shared memory ----
+void* static_shared(const void* key, size_t bytes, const char* name) {
+  Quiet quiet;
+  Block* b = block();
+  for (auto& v : b->variables)
+    if (v.first == key) return b->arena + v.second;
+  size_t at = kStaticOffset + b->static_used;
+  b->static_used += (bytes + 63) / 64 * 64;
+  if (b->static_used > kMaxStaticShared || b->static_used + b->dynamic_bytes > kMaxDynamicShared)
+    fail({name, 0}, "%zu bytes of static shared memory (%s)", b->static_used, name);
+  b->static_used += 64;  // a red zone under AddressSanitizer
+  b->variables.emplace_back(key, at);
+  FASTNN_UNPOISON(b->arena + at, bytes);
+  std::memset(b->arena + at, 0xff, bytes);
+  return b->arena + at;
+}
+
+uint32_t shared_address(const void* p, Where where) {
+  Block* b = block();
+  ptrdiff_t at = static_cast<const char*>(p) - b->arena;
+  if (at < 0 || at >= static_cast<ptrdiff_t>(kArenaBytes)) fail(where, "%p is not in shared memory", p);
+  return static_cast<uint32_t>(at);
+}
+
+char* shared_pointer(uint32_t address) { return block()->arena + address; }
+
+void* peer_shared(const void* p, unsigned rank, Where where) {
+  Block* b = block();
+  uint32_t at = shared_address(p, where);
+  if (rank >= running()->view.cluster_size)
+    fail(where, "block %u of a cluster of %u", rank, running()->view.cluster_size);
+  Block* peer = b->group->blocks[rank];
+  if (!peer->live) fail(where, "shared memory of block %u of the cluster, which has exited", rank);
+  return peer->arena + at;
+}
+
+// ---- barriers ----
+unsigned barrier(unsigned id, unsigned count, bool wait, unsigned value, Where where) {
+  Quiet quiet;
+  Block* b = block();
+  if (id > 15) fail(where, "barrier %u; there are 16", id);
+  if (count % 32 || count > (b->threads + 31) / 32 * 32) fail(where, "a barrier of %u threads", count);
+  Barrier& r = b->barriers[id];
+  if (r.arrived == 0) {
+    r.token = new_token();
+    r.sum = 0;
+    r.count = count;
+    r.where = where;
+  } else if (r.count != count) {
+    fail(where, "barrier %u is used for %u threads here and for %u at %s:%d", id, count, r.count, r.where.file,
+         r.where.line);
+  } else if (!count && (r.where.line != where.line || std::strcmp(r.where.file, where.file))) {
+    fail(where, "__syncthreads in divergent code: other threads are at %s:%d", r.where.file, r.where.line);
+  }
+  void* token = r.token;
+  unsigned phase = r.phase;
+  release(token);
+  r.sum += value;
+  ++r.arrived;
+  if (r.arrived >= (count ? count : b->live)) complete(r);
+  if (!wait) return 0;
+  if (r.phase == phase)
+    wait_while(&r.phase, phase, count ? "waits at a named barrier" : "waits in __syncthreads", where);
+  acquire(token);
+  return r.result[phase & 1];
+}
+
+void cluster_arrive(Where where) {
+  Quiet quiet;
+  Fiber* f = running();
+  Group* g = f->block->group;
+  if (f->cluster_token) fail(where, "cluster_arrive twice without cluster_wait");
+  Barrier& r = g->cluster;
+  if (r.arrived == 0) r.token = new_token();
+  f->cluster_token = r.token;
+  f->cluster_phase = r.phase;
+  release(r.token);
+  if (++r.arrived >= g->live) complete(r);
+}
+
+void cluster_wait(Where where) {
+  Quiet quiet;
+  Fiber* f = running();
+  if (!f->cluster_token) fail(where, "cluster_wait without cluster_arrive");
+  Barrier& r = f->block->group->cluster;
+  if (r.phase == f->cluster_phase) wait_while(&r.phase, f->cluster_phase, "waits for its cluster", where);
+  acquire(f->cluster_token);
+  f->cluster_token = nullptr;
+}
+
+void grid_barrier(Where where) {
+  Quiet quiet;
+  Fiber* f = running();
+  Group* g = f->block->group;
+  if (g->blocks.size() != size_t(f->view.grid_dim.x) * f->view.grid_dim.y * f->view.grid_dim.z)
+    fail(where, "a grid barrier outside a cooperative launch");
+  Barrier& r = g->grid;
+  if (r.arrived == 0) r.token = new_token();
+  void* token = r.token;
+  unsigned phase = r.phase;
+  release(token);
+  if (++r.arrived >= g->live) complete(r);
+  if (r.phase == phase) wait_while(&r.phase, phase, "waits for the grid", where);
+  acquire(token);
+}
+
+// ---- warps ----
+void warp_meet(const char* what, unsigned mask, void* mine, void (*finish)(void** lanes), bool ordered, Where where) {
+  Quiet quiet;
+  Fiber* f = running();
+  Block* b = f->block;
+  unsigned lane = f->view.linear % 32, warp = f->view.linear / 32;
+  if (!(mask >> lane & 1)) fail(where, "%s: lane %u is not in its own mask %08x", what, lane, mask);
+  auto& meetings = b->warps[warp];
+  Meeting* m = nullptr;
+  for (Meeting* o : meetings)
+    if (o->mask == mask && !(o->arrived >> lane & 1)) m = o;
+  if (!m) {
+    for (unsigned i = 0; i < 32; ++i)
+      if ((mask >> i & 1) && (warp * 32 + i >= b->threads || b->fibers[warp * 32 + i]->done))
+        fail(where, "%s: its mask %08x names lane %u, which has exited or does not exist", what, mask, i);
+    m = new Meeting();
+    m->what = what;
+    m->where = where;
+    m->mask = mask;
+    m->ordered = ordered;
+    m->token = ordered ? new_token() : nullptr;
+    meetings.push_back(m);
+  } else if (std::strcmp(m->what, what) || m->where.line != where.line || std::strcmp(m->where.file, where.file)) {
+    fail(where, "%s: other lanes of the warp are in %s at %s:%d", what, m->what, m->where.file, m->where.line);
+  }
+  m->lanes[lane] = mine;
+  m->arrived |= 1u << lane;
+  if (ordered) release(m->token);
+  if (m->arrived == mask) {
+    meetings.erase(std::find(meetings.begin(), meetings.end(), m));
+    if (finish) finish(m->lanes);
+    m->phase = 1;
+  } else {
+    wait_while(&m->phase, 0, what, where);
+  }
+  if (ordered) acquire(m->token);
+  m->left |= 1u << lane;
+  if (m->left == mask) delete m;
+}
+
+// ---- memory order ----
+void fence() {
+#if defined(FASTNN_EMU_TSAN)
+  Quiet quiet;
+  Fiber* f = running();
+  for (const void* p : f->seen) acquire(const_cast<void*>(p));
+  f->seen.clear();
+  f->fenced = true;
+#endif
+}
+
+void before_atomic(const void* p) {
+#if defined(FASTNN_EMU_TSAN)
+  if (running()->fenced) release(const_cast<void*>(p));
+#else
+  (void)p;
+#endif
+}
+
+void after_atomic(const void* p) {
+#if defined(FASTNN_EMU_TSAN)
+  Quiet quiet;
+  auto& seen = running()->seen;
+  if (std::find(seen.begin(), seen.end(), p) == seen.end()) seen.push_back(p);
+#else
+  (void)p;
+#endif
+}
+
+void pause(Where where) {
+  Fiber* f = running();
+  f->doing = "waits for memory";
+  f->where = where;
+  paused = true;
+  to_main(false);
+  f->doing = "runs";
+}
+
+void check_aligned(const void* p, size_t bytes, Where where) {
+  if (reinterpret_cast<uintptr_t>(p) % bytes) fail(where, "misaligned address %p for an access of %zu bytes", p, bytes);
+}
+
+}  // namespace emu
+}  // namespace fastnn

@@ -1,0 +1,116 @@
+"""Builds the CUDA kernels for the CPU, with the emulator of csrc/cuda/emu, and runs their native tests.
+
+python tests/cuda/run.py                        # all of tests/cuda/test_*.cu, under every schedule
+python tests/cuda/run.py --mode tsan softmax    # one program; ThreadSanitizer is the race check
+python tests/cuda/run.py --mode asan            # AddressSanitizer and UBSan are the memory check
+
+A test program is one file, tests/cuda/test_<op>.cu, which includes the kernel's own source ("cuda/<op>.cu").
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEDULES = {
+    "plain": "forward,reverse,random:1,random:2,random:3,random:4",
+    "tsan": "forward,random:1",
+    "asan": "forward,random:2",
+}
+WARNINGS = ["-Wall", "-Wextra", "-Wno-unknown-pragmas"]
+# flags of the kernels, flags of the engine: ThreadSanitizer must see the kernels' accesses alone
+MODES = {
+    "plain": (["-O2"], ["-O2"]),
+    "tsan": (["-O1", "-g", "-fsanitize=thread"], ["-O2", "-g", "-DFASTNN_EMU_TSAN"]),
+    "asan": (["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"],) * 2,
+}
+ENVIRONMENT = {"TSAN_OPTIONS": "history_size=2 exitcode=66", "ASAN_OPTIONS": "exitcode=66"}
+
+
+def compiler():
+    """The C++ compiler, or None."""
+    return shutil.which(os.environ.get("CXX", "g++"))
+
+
+def command(argv):
+    done = subprocess.run(argv, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(" ".join(map(str, argv)) + "\n" + done.stdout + done.stderr)
+
+
+def engine(mode, into, root=ROOT):
+    """The emulator's objects, compiled once for each mode and content."""
+    sources = sorted((root / "csrc/cuda/emu").glob("*.cpp"))
+    headers = sorted((root / "csrc/cuda").glob("**/*.h"))
+    digest = hashlib.sha256(b"".join(f.read_bytes() for f in sources + headers) + repr(MODES).encode()).hexdigest()[:12]
+    objects = []
+    for source in sources:
+        target = into / f"{source.stem}-{mode}-{digest}.o"
+        if not target.exists():
+            flags = [*MODES[mode][1], *WARNINGS, "-std=c++17", "-DFASTNN_EMU", f"-I{root}/csrc"]
+            command([compiler(), *flags, "-c", source, "-o", f"{target}.tmp"])
+            os.replace(f"{target}.tmp", target)
+        objects.append(target)
+    return objects
+
+
+def build(test, mode, into, root=ROOT):
+    """Compiles one test program and returns its path."""
+    target = into / f"{Path(test).stem}-{mode}"
+    flags = [*MODES[mode][0], *WARNINGS, "-std=c++17", "-DFASTNN_EMU", f"-I{root}/csrc", f"-I{ROOT}/tests/cuda"]
+    command([compiler(), *flags, "-x", "c++", test, "-x", "none", *engine(mode, into, root), "-o", target])
+    return target
+
+
+def run(program, mode, schedules=None, only="", timeout=300):
+    """Runs a test program: (exit status, output). A report of a sanitizer is a failure too."""
+    schedules = schedules or SCHEDULES[mode]
+    done = subprocess.run(
+        [program, f"--schedule={schedules}", f"--only={only}"],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+        env={**os.environ, **ENVIRONMENT},
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def programs(names=()):
+    found = sorted((ROOT / "tests/cuda").glob("test_*.cu"))
+    return [f for f in found if not names or any(n == f.stem[5:] for n in names)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="of ops: softmax for tests/cuda/test_softmax.cu")
+    parser.add_argument("--mode", choices=MODES, default="plain")
+    parser.add_argument("--schedules")
+    parser.add_argument("--only", default="", help="tests whose name contains this")
+    parser.add_argument("--build", type=Path, help="keep objects and programs here")
+    options = parser.parse_args()
+    found = programs(options.names)
+    if not found:
+        sys.exit(f"no test program among tests/cuda/test_*.cu is named {options.names}")
+    if options.build:
+        options.build.mkdir(parents=True, exist_ok=True)
+    failed = []
+    with tempfile.TemporaryDirectory() as temporary:
+        into = options.build or Path(temporary)
+        for test in found:
+            program = build(test, options.mode, into)
+            status, output = run(program, options.mode, options.schedules, options.only)
+            print(f"== {test.name} ({options.mode}): {'FAILED' if status else 'ok'}")
+            print(output if status else output.splitlines()[-1], flush=True)
+            if status:
+                failed.append(test.name)
+    sys.exit(f"failed: {failed}" if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
