@@ -66,7 +66,8 @@ def triu(input, diagonal=0):
 def _triangle(input, diagonal, mask):
     from .elementwise import where
 
-    return where(wrap(mask), input, 0 if input._a.dtype.kind in "iub" else 0.0)
+    # A zero of the input's own kind: where() promotes a bool and a Python int to int64.
+    return where(wrap(mask), input, {"b": False, "i": 0, "u": 0}.get(input._a.dtype.kind, 0.0))
 
 
 def diagonal(input, offset=0, dim1=0, dim2=1):

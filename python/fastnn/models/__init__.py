@@ -1,0 +1,40 @@
+"""What whole models need beyond torch's layers: GPT and its cache, encoders, samplers, attention scores, positions.
+
+The modules are imported when first named, and are written in torch's API alone: each file also runs with `torch` in the
+place of `fastnn`, which the examples use to compare the two.
+"""
+
+_WHERE = {
+    "GPT": "gpt",
+    "GPTConfig": "gpt",
+    "KVCache": "gpt",
+    "sample": "sampling",
+    "filter_logits": "sampling",
+    "generate": "sampling",
+    "sinusoidal_positions": "positions",
+    "rotary": "positions",
+    "alibi_bias": "positions",
+    "AdditiveScore": "scores",
+    "BilinearScore": "scores",
+    "attend": "scores",
+    "dot_score": "scores",
+    "scaled_dot_score": "scores",
+    "hard_attend": "scores",
+    "Encoder": "encoder",
+    "EncoderBlock": "encoder",
+    "Bert": "bert",
+    "mask_tokens": "bert",
+    "VisionTransformer": "vit",
+    "TreeNet": "tree",
+}
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name):
+    import importlib
+
+    if name in _WHERE:
+        return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+    if name in _WHERE.values():
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
