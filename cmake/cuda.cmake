@@ -17,6 +17,8 @@ find_package(pybind11 CONFIG REQUIRED)
 
 set(FASTNN_CUDA_SOURCES
   csrc/cuda/device.cu
+  csrc/cuda/gemm.cu
+  csrc/cuda/gemm_warptiled.cu
 )
 # The kernels are a library of their own, so that nvcc never sees pybind11 and Python's flags never reach nvcc.
 add_library(fastnn_cuda OBJECT ${FASTNN_CUDA_SOURCES})
