@@ -16,6 +16,7 @@ find_package(Python REQUIRED COMPONENTS Interpreter Development.Module)
 find_package(pybind11 CONFIG REQUIRED)
 
 set(FASTNN_CUDA_SOURCES
+  csrc/cuda/conv2d.cu
   csrc/cuda/device.cu
   csrc/cuda/gemm.cu
   csrc/cuda/gemm_warptiled.cu
