@@ -120,7 +120,7 @@ Plan plan_of(const Conv2dShape& s, Dtype dtype, ConvTask task) {
   p.direct = p.taps == 1 && s.stride_d == 1 && s.stride_h == 1 && s.stride_w == 1 && !s.pad_d && !s.pad_h && !s.pad_w;
   size_t size = size_of(dtype);
   size_t image = size * p.rows * p.positions;
-  int64_t images = image ? columns_budget / image : 1;
+  int64_t images = image ? static_cast<int64_t>(columns_budget / image) : 1;
   images = images < 1 ? 1 : images > s.N ? s.N : images;
   if (images > 65535) images = 65535;
   p.images = i(images);
@@ -298,7 +298,7 @@ void conv2d_weight(const Conv2dShape& s, Dtype dtype, const void* x, const void*
                    const GemmOptions& o, Stream stream) {
   int64_t size_w = s.K * (s.C / (s.groups > 0 ? s.groups : 1)) * s.T * s.R * s.S;
   if (size_w <= 0) return;
-  plan_of(s, dtype, ConvTask::Weight);
+  if (s.N > 0) plan_of(s, dtype, ConvTask::Weight);
   by_dtype(dtype, [&](auto t) {
     using T = decltype(t);
     if (s.N <= 0)  // the sum over no images

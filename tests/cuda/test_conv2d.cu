@@ -55,7 +55,7 @@ std::vector<T> filled(int64_t n) {
 template <class T>
 void compare(const std::vector<T>& got, const std::vector<double>& want, double scale) {
   for (size_t i = 0; i < got.size(); ++i)
-    NEAR(Traits<T>::value(got[i]), want[i], Traits<T>::eps * (8 * scale + 2 * std::fabs(want[i])));
+    NEAR(Traits<T>::value(got[i]), want[i], Traits<T>::eps * (4 + scale) * (1 + scale / 3 + std::fabs(want[i])));
 }
 
 template <class T>
