@@ -16,10 +16,14 @@ find_package(Python REQUIRED COMPONENTS Interpreter Development.Module)
 find_package(pybind11 CONFIG REQUIRED)
 
 set(FASTNN_CUDA_SOURCES
-  csrc/cuda/conv2d.cu
+  csrc/cuda/arg_reduce.cu
+  csrc/cuda/copy.cu
   csrc/cuda/device.cu
+  csrc/cuda/elementwise.cu
   csrc/cuda/gemm.cu
   csrc/cuda/gemm_warptiled.cu
+  csrc/cuda/reduce.cu
+  csrc/cuda/scan.cu
 )
 # The kernels are a library of their own, so that nvcc never sees pybind11 and Python's flags never reach nvcc.
 add_library(fastnn_cuda OBJECT ${FASTNN_CUDA_SOURCES})

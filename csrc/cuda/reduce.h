@@ -20,7 +20,7 @@ enum class Finish : int { None, Sqrt, Root };  // of the scaled result; Root: to
 
 // out: contiguous, the kept dimensions in order, in out_dtype (computed in compute_dtype(dtype), and converted last).
 // The result is multiplied by `scale` (not of integers), then finished. An empty reduction gives the op's neutral
-// element (Max: -inf or the smallest integer).
+// element (Max: -inf; of integers the caller raises).
 struct ReduceArgs {
   Dtype dtype, out_dtype;
   ReduceOp op;
