@@ -17,6 +17,7 @@ find_package(pybind11 CONFIG REQUIRED)
 
 set(FASTNN_CUDA_SOURCES
   csrc/cuda/arg_reduce.cu
+  csrc/cuda/conv2d.cu
   csrc/cuda/copy.cu
   csrc/cuda/device.cu
   csrc/cuda/elementwise.cu

@@ -16,7 +16,7 @@ __global__ void __launch_bounds__(256) naive_kernel(const GemmProblem p) {
     const T* b = static_cast<const T*>(p.b) + z * p.b_bs + column * p.b_cs;
     typename Accumulator<T>::type sum = 0;
     for (int k = 0; k < p.k; ++k) sum += to_acc(a[k * p.a_cs]) * to_acc(b[k * p.b_rs]);
-    store_one(p, static_cast<T*>(p.c) + z * p.c_bs, sum, row, column);
+    store_one(p, static_cast<T*>(p.c) + z * p.c_bs, sum, z, row, column);
   }
 }
 
@@ -50,7 +50,8 @@ __global__ void __launch_bounds__(256) tiled_kernel(const GemmProblem p) {
         for (int i = 0; i < 4; ++i) sum[i] += as[y + 8 * i][k] * bs[k][x];
       __syncthreads();
     }
-    for (int i = 0; i < 4; ++i) store_one(p, static_cast<T*>(p.c) + z * p.c_bs, sum[i], row0 + y + 8 * i, column0 + x);
+    for (int i = 0; i < 4; ++i)
+      store_one(p, static_cast<T*>(p.c) + z * p.c_bs, sum[i], z, row0 + y + 8 * i, column0 + x);
   }
 }
 
@@ -104,6 +105,7 @@ GemmProblem problem_of(const GemmArgs& g, const GemmOptions& o) {
   p.act = g.act;
   p.accumulate = g.accumulate;
   p.bias_rows = o.bias_rows;
+  p.bias_bs = o.bias_bs;
   // A direction of size one has any stride: the one that lets the other be loaded 16 bytes at a time.
   if (p.m == 1 && p.a_cs == 1) p.a_rs = (p.k + 15) / 16 * 16;
   if (p.k == 1 && p.a_rs == 1) p.a_cs = (p.m + 15) / 16 * 16;

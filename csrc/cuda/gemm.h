@@ -13,6 +13,7 @@ struct GemmOptions {
   GemmVariant variant = GemmVariant::Auto;
   bool tf32 = false;       // float32 may be rounded to 10 bits of mantissa on its way into the tensor cores
   bool bias_rows = false;  // bias is [m], added along rows, as a convolution wants it
+  int64_t bias_bs = 0;     // elements between the biases of two products of a batch
 };
 
 // Throws std::invalid_argument for a variant that does not cover the dtype.

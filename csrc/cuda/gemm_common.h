@@ -10,7 +10,7 @@ struct GemmProblem {
   int m, n, k, batch;
   const void *a, *b, *bias;
   void* c;
-  int64_t a_rs, a_cs, b_rs, b_cs, ldc, a_bs, b_bs, c_bs;
+  int64_t a_rs, a_cs, b_rs, b_cs, ldc, a_bs, b_bs, c_bs, bias_bs;
   GemmAct act;
   bool accumulate, bias_rows;
   bool a_vector, b_vector, c_vector;  // 16 bytes at once: contiguous and aligned in every row and batch
@@ -61,19 +61,19 @@ __device__ __forceinline__ A activate(A v, GemmAct act) {
 
 // What becomes of one sum: C's old value, the bias, the activation.
 template <class T>
-__device__ __forceinline__ T finish(const GemmProblem& p, typename Accumulator<T>::type v, int row, int column,
+__device__ __forceinline__ T finish(const GemmProblem& p, typename Accumulator<T>::type v, int z, int row, int column,
                                     const T* old) {
   if (p.accumulate) v += to_acc(*old);
-  if (p.bias) v += to_acc(static_cast<const T*>(p.bias)[p.bias_rows ? row : column]);
+  if (p.bias) v += to_acc(static_cast<const T*>(p.bias)[z * p.bias_bs + (p.bias_rows ? row : column)]);
   return from_acc<T>(activate(v, p.act));
 }
 
 template <class T>
-__device__ __forceinline__ void store_one(const GemmProblem& p, T* c, typename Accumulator<T>::type v, int row,
+__device__ __forceinline__ void store_one(const GemmProblem& p, T* c, typename Accumulator<T>::type v, int z, int row,
                                           int column) {
   if (row < p.m && column < p.n) {
     T* at = c + row * p.ldc + column;
-    *at = finish<T>(p, v, row, column, at);
+    *at = finish<T>(p, v, z, row, column, at);
   }
 }
 

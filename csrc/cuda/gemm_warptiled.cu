@@ -167,12 +167,12 @@ __global__ void __launch_bounds__(kThreads) warptiled_kernel(const GemmProblem p
           Pack16<T> old;
           if (p.accumulate) old = load16(to);
 #pragma unroll
-          for (int l = 0; l < V; ++l) v[l] = finish<T>(p, v[l], r, col + l, &old[l]);
+          for (int l = 0; l < V; ++l) v[l] = finish<T>(p, v[l], z, r, col + l, &old[l]);
           store16(to, v);
         } else if (r < p.m) {
 #pragma unroll
           for (int l = 0; l < V; ++l)
-            if (col + l < p.n) to[l] = finish<T>(p, v[l], r, col + l, to + l);
+            if (col + l < p.n) to[l] = finish<T>(p, v[l], z, r, col + l, to + l);
         }
       }
       __syncthreads();

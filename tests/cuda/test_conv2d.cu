@@ -1,0 +1,119 @@
+// Convolutions by im2col against the loops that define them, in float64.
+#include "cuda/conv2d.cu"
+#include "cuda/gemm.cu"
+#include "cuda/gemm_warptiled.cu"
+#include "gemm_case.h"
+
+using namespace gemm_case;
+
+namespace {
+
+Conv2dShape shape(int N, int C, int H, int W, int K, int R, int S, int stride = 1, int pad = 0, int dilation = 1,
+                  int groups = 1, int D = 1, int T = 1) {
+  Conv2dShape s = {};
+  s.N = N, s.C = C, s.D = D, s.H = H, s.W = W, s.K = K, s.T = T, s.R = R, s.S = S, s.groups = groups;
+  s.stride_h = stride, s.stride_w = stride + (stride > 1 ? 1 : 0), s.stride_d = D > 1 ? stride : 1;
+  s.pad_h = pad, s.pad_w = pad ? pad - (S == 1) : 0, s.pad_d = D > 1 ? pad : 0;
+  s.dilation_h = dilation, s.dilation_w = 1, s.dilation_d = 1;
+  s.O = (s.D + 2 * s.pad_d - s.dilation_d * (T - 1) - 1) / s.stride_d + 1;
+  s.P = (s.H + 2 * s.pad_h - s.dilation_h * (R - 1) - 1) / s.stride_h + 1;
+  s.Q = (s.W + 2 * s.pad_w - s.dilation_w * (S - 1) - 1) / s.stride_w + 1;
+  return s;
+}
+
+// Calls f(index of x, index of w, index of y) for every product of the convolution.
+template <class F>
+void each(const Conv2dShape& s, F f) {
+  int64_t Cg = s.C / s.groups, Kg = s.K / s.groups;
+  for (int64_t n = 0; n < s.N; ++n)
+    for (int64_t k = 0; k < s.K; ++k)
+      for (int64_t o = 0; o < s.O; ++o)
+        for (int64_t p = 0; p < s.P; ++p)
+          for (int64_t q = 0; q < s.Q; ++q)
+            for (int64_t c = 0; c < Cg; ++c)
+              for (int64_t t = 0; t < s.T; ++t)
+                for (int64_t r = 0; r < s.R; ++r)
+                  for (int64_t e = 0; e < s.S; ++e) {
+                    int64_t d = o * s.stride_d - s.pad_d + t * s.dilation_d;
+                    int64_t h = p * s.stride_h - s.pad_h + r * s.dilation_h;
+                    int64_t w = q * s.stride_w - s.pad_w + e * s.dilation_w;
+                    if (d < 0 || d >= s.D || h < 0 || h >= s.H || w < 0 || w >= s.W) continue;
+                    int64_t channel = k / Kg * Cg + c;
+                    f((((n * s.C + channel) * s.D + d) * s.H + h) * s.W + w,
+                      (((k * Cg + c) * s.T + t) * s.R + r) * s.S + e, (((n * s.K + k) * s.O + o) * s.P + p) * s.Q + q);
+                  }
+}
+
+template <class T>
+std::vector<T> filled(int64_t n) {
+  auto f = random_floats(n);
+  std::vector<T> v(n);
+  for (int64_t i = 0; i < n; ++i) v[i] = Traits<T>::make(f[i]);
+  return v;
+}
+
+template <class T>
+void compare(const std::vector<T>& got, const std::vector<double>& want, double scale) {
+  for (size_t i = 0; i < got.size(); ++i)
+    NEAR(Traits<T>::value(got[i]), want[i], Traits<T>::eps * (4 + scale) * (1 + scale / 3 + std::fabs(want[i])));
+}
+
+template <class T>
+void check(const Conv2dShape& s) {
+  using X = Traits<T>;
+  int64_t nx = s.N * s.C * s.D * s.H * s.W, nw = s.K * (s.C / s.groups) * s.T * s.R * s.S;
+  int64_t ny = s.N * s.K * s.O * s.P * s.Q;
+  auto x = filled<T>(nx), w = filled<T>(nw), dy = filled<T>(ny), bias = filled<T>(s.K);
+  double taps = double(s.C / s.groups) * s.T * s.R * s.S, sums = double(s.N) * s.O * s.P * s.Q;
+  auto space = [&](ConvTask task) {
+    return std::vector<T>(conv2d_workspace(s, X::dtype, task) / sizeof(T), X::make(NAN));
+  };
+  std::vector<T> y(ny, X::make(NAN)), dx(nx, X::make(NAN)), dw(nw, X::make(NAN));
+  std::vector<double> want_y(ny), want_dx(nx), want_dw(nw);
+  each(s, [&](int64_t i, int64_t j, int64_t k) {
+    want_y[k] += X::value(x[i]) * X::value(w[j]);
+    want_dx[i] += X::value(dy[k]) * X::value(w[j]);
+    want_dw[j] += X::value(x[i]) * X::value(dy[k]);
+  });
+  for (int64_t i = 0; i < ny; ++i)
+    want_y[i] = activation(want_y[i] + X::value(bias[i / (s.O * s.P * s.Q) % s.K]), GemmAct::Relu);
+  auto ws = space(ConvTask::Forward);
+  conv2d_forward(s, X::dtype, x.data(), w.data(), bias.data(), GemmAct::Relu, y.data(), ws.data(), {}, nullptr);
+  compare(y, want_y, std::sqrt(taps));
+  ws = space(ConvTask::Input);
+  conv2d_input(s, X::dtype, dy.data(), w.data(), dx.data(), ws.data(), {}, nullptr);
+  compare(dx, want_dx, std::sqrt(double(s.K / s.groups) * s.T * s.R * s.S));
+  ws = space(ConvTask::Weight);
+  conv2d_weight(s, X::dtype, x.data(), dy.data(), dw.data(), ws.data(), {}, nullptr);
+  compare(dw, want_dw, std::sqrt(sums));
+}
+
+}  // namespace
+
+TEST(conv_plain) { check<float>(shape(2, 3, 9, 8, 5, 3, 3)); }
+TEST(conv_padded) { check<float>(shape(3, 4, 7, 8, 6, 3, 3, 1, 1)); }
+TEST(conv_strided_uneven) { check<float>(shape(2, 3, 11, 13, 4, 3, 2, 2, 1)); }
+TEST(conv_dilated) { check<float>(shape(1, 2, 12, 9, 3, 3, 3, 1, 2, 2)); }
+TEST(conv_groups) { check<float>(shape(3, 6, 6, 5, 4, 3, 3, 1, 1, 1, 2)); }
+TEST(conv_depthwise) { check<float>(shape(2, 8, 5, 6, 8, 3, 3, 1, 1, 1, 8)); }
+TEST(conv_one_by_one) { check<float>(shape(2, 5, 4, 5, 7, 1, 1)); }
+TEST(conv_one_by_one_strided) { check<float>(shape(2, 5, 7, 7, 3, 1, 1, 2)); }
+TEST(conv_three_dimensions) { check<float>(shape(2, 2, 6, 5, 3, 3, 2, 2, 1, 1, 1, 5, 2)); }
+TEST(conv_f64) { check<double>(shape(2, 3, 6, 7, 4, 3, 3, 1, 1)); }
+TEST(conv_long_sums) { check<float>(shape(9, 2, 16, 12, 3, 3, 3, 1, 1)); }
+TEST(conv_few_images_at_once) {
+  columns_budget = 4000;
+  check<float>(shape(5, 3, 6, 5, 4, 3, 3, 1, 1));
+  columns_budget = size_t(64) << 20;
+}
+TEST(conv_of_nothing) {
+  Conv2dShape s = shape(0, 3, 6, 6, 4, 3, 3);
+  CHECK(conv2d_workspace(s, Dtype::F32, ConvTask::Weight) == 0);
+  conv2d_forward(s, Dtype::F32, nullptr, nullptr, nullptr, GemmAct::None, nullptr, nullptr, {}, nullptr);
+  std::vector<float> dw(4 * 3 * 9, NAN);
+  conv2d_weight(s, Dtype::F32, nullptr, nullptr, dw.data(), nullptr, {}, nullptr);
+  for (float v : dw) NEAR(v, 0, 0);
+  THROWS(conv2d_workspace(shape(1, 1, 3, 3, 1, 1, 1), Dtype::I32, ConvTask::Forward), "float32");
+}
+
+MAIN()
