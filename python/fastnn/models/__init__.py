@@ -1,4 +1,4 @@
-"""What whole models need beyond torch's layers: GPT and its cache, encoders, samplers, attention scores, positions.
+"""What whole models need beyond torch's layers: GPT and its cache, BERT, ViT, samplers, attention scores, positions.
 
 The modules are imported when first named, and are written in torch's API alone: each file also runs with `torch` in the
 place of `fastnn`, which the examples use to compare the two.
@@ -20,8 +20,6 @@ _WHERE = {
     "dot_score": "scores",
     "scaled_dot_score": "scores",
     "hard_attend": "scores",
-    "Encoder": "encoder",
-    "EncoderBlock": "encoder",
     "Bert": "bert",
     "mask_tokens": "bert",
     "VisionTransformer": "vit",

@@ -13,6 +13,7 @@ _WHERE = {
     "keep_probability": "word2vec",
     "subsample": "word2vec",
     "window_pairs": "word2vec",
+    "context_windows": "word2vec",
     "nearest": "word2vec",
     "analogy": "word2vec",
 }
