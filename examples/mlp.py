@@ -162,7 +162,9 @@ def main():
         axes[0].set(xlabel="layer", ylabel="gradient norm of the weights", title="Gradients by layer")
         for clip, curve in curves.items():
             axes[1].plot(
-                range(1, len(curve) + 1), [v if v < 10 else 10 for v in curve], label="clipped" if clip else "not clipped"
+                range(1, len(curve) + 1),
+                [v if v < 10 else 10 for v in curve],
+                label="clipped" if clip else "not clipped",
             )
         axes[1].set(xlabel="epoch", ylabel="training loss (cut at 10)", title="Exploding net")
         axes[0].legend(fontsize=7)

@@ -139,3 +139,41 @@ def test_models_are_modules_and_lazy():
     assert isinstance(small(), nn.Module)
     with pytest.raises(AttributeError, match="nothing_like_it"):
         models.nothing_like_it  # noqa: B018
+
+
+def test_mask_tokens():
+    tokens = fastnn.randint(3, 20, (200, 100))
+    tokens[:, 0] = 1
+    seen, targets = models.mask_tokens(
+        tokens, mask=2, vocabulary=20, first=3, generator=fastnn.Generator().manual_seed(0)
+    )
+    chosen = targets != -100
+    assert float(chosen.float().mean()) == pytest.approx(0.15 * 0.99, abs=0.01) and not bool(chosen[:, 0].any())
+    assert bool((targets[chosen] == tokens[chosen]).all()) and bool((seen[~chosen] == tokens[~chosen]).all())
+    masked = float((seen[chosen] == 2).float().mean())
+    kept = float((seen[chosen] == tokens[chosen]).float().mean())
+    assert masked == pytest.approx(0.8, abs=0.03) and kept == pytest.approx(0.1 + 0.1 / 17, abs=0.03)
+    assert int(seen[chosen & (seen != 2)].min()) >= 3
+    with pytest.raises(ValueError, match="share"):
+        models.mask_tokens(tokens, 2, 20, share=0)
+
+
+def test_bert_ignores_what_is_not_there_and_vit_takes_patches():
+    fastnn.manual_seed(0)
+    model = models.Bert(30, 16, 2, 2, context=8).eval()
+    tokens = fastnn.randint(0, 30, (2, 6))
+    there = fastnn.arange(6) < 4
+    other = tokens.clone()
+    other[:, 4:] = 7
+    with fastnn.no_grad():
+        a, b = (model(t, there=there.expand(2, 6))[:, :4] for t in (tokens, other))
+        short = model(tokens[:, :4])
+    np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)
+    np.testing.assert_allclose(a.numpy(), short.numpy(), atol=1e-5)
+    with pytest.raises(ValueError, match="8 positions"):
+        model(fastnn.zeros(1, 9, dtype=fastnn.int64))
+    assert models.VisionTransformer(image=32, patch=8, channels=3, width=8, heads=2)(
+        fastnn.zeros(2, 3, 32, 32)
+    ).shape == (2, 10)
+    with pytest.raises(ValueError, match="multiple of patch"):
+        models.VisionTransformer(patch=5)
