@@ -21,6 +21,8 @@ set(FASTNN_CUDA_SOURCES
   csrc/cuda/copy.cu
   csrc/cuda/device.cu
   csrc/cuda/elementwise.cu
+  csrc/cuda/softmax.cu
+  csrc/cuda/cross_entropy.cu
   csrc/cuda/gemm.cu
   csrc/cuda/gemm_warptiled.cu
   csrc/cuda/reduce.cu

@@ -1,8 +1,6 @@
 // The ops on registers: V values at a time, the op's code decided once for all of them. Written for float and double;
 // integers and bool (in int64) have their own.
 #pragma once
-#include <cmath>
-
 #include "cuda/elementwise.h"
 #include "cuda/storage.h"
 

@@ -1,6 +1,8 @@
 // Elements in memory and in registers: 16-bit floats are stored as bits and computed with as float; packs of up to 16
 // bytes move in one instruction.
 #pragma once
+#include <math.h>  // not <cmath>: exp(float) and its like are to be found without std::
+
 #include <stdexcept>
 #include <string>
 #include <type_traits>
