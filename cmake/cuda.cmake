@@ -15,24 +15,14 @@ enable_language(CUDA)
 find_package(Python REQUIRED COMPONENTS Interpreter Development.Module)
 find_package(pybind11 CONFIG REQUIRED)
 
-set(FASTNN_CUDA_SOURCES
-  csrc/cuda/arg_reduce.cu
-  csrc/cuda/conv2d.cu
-  csrc/cuda/copy.cu
-  csrc/cuda/device.cu
-  csrc/cuda/elementwise.cu
-  csrc/cuda/softmax.cu
-  csrc/cuda/cross_entropy.cu
-  csrc/cuda/gemm.cu
-  csrc/cuda/gemm_warptiled.cu
-  csrc/cuda/reduce.cu
-  csrc/cuda/scan.cu
-)
+# Every kernel file is a translation unit of its own; new ones are found.
+file(GLOB FASTNN_CUDA_SOURCES CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} csrc/cuda/*.cu)
 # The kernels are a library of their own, so that nvcc never sees pybind11 and Python's flags never reach nvcc.
 add_library(fastnn_cuda OBJECT ${FASTNN_CUDA_SOURCES})
 target_include_directories(fastnn_cuda PRIVATE csrc)
 set_target_properties(fastnn_cuda PROPERTIES CUDA_STANDARD 17 CUDA_VISIBILITY_PRESET hidden CUDA_RUNTIME_LIBRARY Static)
-target_compile_options(fastnn_cuda PRIVATE -Xcompiler=-Wall,-Wextra)
+# Machine code for four architectures, compressed as well as can be.
+target_compile_options(fastnn_cuda PRIVATE -Xcompiler=-Wall,-Wextra --compress-mode=size)
 
 # A static cudart: the module imports where neither a driver nor a CUDA library is installed.
 pybind11_add_module(_cuda MODULE NO_EXTRAS csrc/bindings_cuda.cpp $<TARGET_OBJECTS:fastnn_cuda>)

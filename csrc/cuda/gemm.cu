@@ -117,15 +117,29 @@ GemmProblem problem_of(const GemmArgs& g, const GemmOptions& o) {
   return p;
 }
 
+// The best that the device has.
+static void gemm_tensorcore(const GemmProblem& p, Dtype dtype, Stream stream) {
+  if (device_capability() == 90 && gemm_wgmma(p, dtype, stream)) return;
+  gemm_mma(p, dtype, stream);
+}
+
 void gemm(const GemmArgs& g, const GemmOptions& o, Stream stream) {
   if (g.m <= 0 || g.n <= 0 || g.batch == 0) return;
   GemmProblem p = problem_of(g, o);
+  bool half = g.dtype == Dtype::BF16 || g.dtype == Dtype::F16;
   switch (o.variant) {
     case GemmVariant::Naive:
       return gemm_naive(p, g.dtype, stream);
     case GemmVariant::Tiled:
       return gemm_tiled(p, g.dtype, stream);
+    case GemmVariant::Warptiled:
+      return gemm_warptiled(p, g.dtype, stream);
+    case GemmVariant::Tensorcore:
+      if (g.dtype == Dtype::F32 && !o.tf32)
+        throw std::invalid_argument("gemm: the variant 'tensorcore' rounds float32 to TF32, which tf32 must allow");
+      return gemm_tensorcore(p, g.dtype, stream);
     default:
+      if (half || (g.dtype == Dtype::F32 && o.tf32)) return gemm_tensorcore(p, g.dtype, stream);
       return gemm_warptiled(p, g.dtype, stream);
   }
 }

@@ -12,6 +12,10 @@ namespace cuda {
 
 #ifdef FASTNN_EMU
 
+// Of the device in use: 80, 90, 100. The emulator has all of their instructions.
+inline int device_capability() { return emu::capability; }
+inline int device_multiprocessors() { return emu::multiprocessors; }
+
 template <class... Params, class... Args>
 void launch_emulated(const emu::Launch& how, void (*kernel)(Params...), Args... args) {
   std::tuple<typename std::decay<Params>::type...> params(args...);
@@ -43,6 +47,22 @@ inline void check(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return;
   cudaGetLastError();  // sticky otherwise: the next, innocent call would report it again
   throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
+}
+
+// Of the device in use: 80, 90, 100.
+inline int device_capability() {
+  int device = 0, major = 0, minor = 0;
+  check(cudaGetDevice(&device), "device");
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "device");
+  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "device");
+  return major * 10 + minor;
+}
+// How many multiprocessors it has.
+inline int device_multiprocessors() {
+  int device = 0, count = 0;
+  check(cudaGetDevice(&device), "device");
+  check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "device");
+  return count;
 }
 
 template <class... Params>

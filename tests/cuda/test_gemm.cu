@@ -1,6 +1,8 @@
 // The SIMT rungs of the GEMM ladder.
 #include "cuda/gemm.cu"
+#include "cuda/gemm_mma.cu"
 #include "cuda/gemm_warptiled.cu"
+#include "cuda/gemm_wgmma.cu"
 #include "gemm_case.h"
 
 using namespace gemm_case;

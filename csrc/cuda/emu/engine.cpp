@@ -501,6 +501,13 @@ void wait_while(const unsigned* word, unsigned value, const char* doing, Where w
   f->doing = "runs";
 }
 
+void yield(Where where) {
+  fiber_now->doing = "multiplies";
+  fiber_now->where = where;
+  to_main(false);
+  fiber_now->doing = "runs";
+}
+
 void fail(Where where, const char* format, ...) {
   char text[1024];
   va_list args;

@@ -39,6 +39,9 @@ struct Launch {
 // Runs the grid; throws std::runtime_error at a deadlock or at a misuse, with the places of the threads.
 void run(const Launch& launch, void (*kernel)(void*), void* arguments);
 
+// What the device says of itself. Few multiprocessors: a persistent block then computes several tiles.
+inline int capability = 90, multiprocessors = 2;
+
 // Schedules: "forward", "reverse", or "random:<seed>". Default: FASTNN_EMU_SCHEDULE, else forward.
 void set_schedule(const char* text);
 // How many switches between fibers the last launch took, for tests of the engine itself.

@@ -120,6 +120,7 @@ constexpr size_t kArenaBytes = 320 * 1024, kStaticOffset = 256 * 1024;
 Fiber* running();
 Block* block();
 void wait_while(const unsigned* word, unsigned value, const char* doing, Where where);
+void yield(Where where);  // lets the others go on
 unsigned random_word();
 bool random_schedule();
 bool reverse_schedule();

@@ -1,0 +1,223 @@
+// The tensor-core rung of sm_80 and everything later without wgmma: bfloat16 and float16 by mma.sync m16n8k16, float32
+// rounded to TF32 by m16n8k8. A block of 8 warps computes 128 x 128; K goes by 64 bytes through four stages of shared
+// memory that cp.async fills. The tiles keep the operands' own orientation: rows of 64 bytes along k, or of 128
+// elements across it, their 16-byte chunks permuted so that neither ldmatrix nor the copies meet bank conflicts.
+#include "cuda/gemm_common.h"
+#include "cuda/prim_async.h"
+
+namespace fastnn {
+namespace cuda {
+namespace {
+
+constexpr int kMmaTile = 128, kMmaThreads = 256, kMmaStages = 4, kMmaStageBytes = 2 * kMmaTile * 64;
+
+// Where 16-byte chunk `chunk` of row `row` lies in a tile: a row holds four chunks along k, else 128 elements.
+template <bool kAlongK, int kChunks>
+__device__ __forceinline__ int chunk_at(int row, int chunk) {
+  return kAlongK ? row * 64 + ((chunk ^ (row >> 1)) & 3) * 16 : row * (kChunks * 16) + (chunk ^ (row & 7)) * 16;
+}
+
+// One operand's tile of kMmaTile rows (or columns) by 64 bytes of k, into shared memory.
+template <class T, bool kAlongK, bool kElements>
+__device__ __forceinline__ void mma_fetch(unsigned char* tile, const T* p, int64_t row_stride, int64_t k_stride,
+                                          int row0, int k0, int rows, int ks) {
+  constexpr int V = 16 / sizeof(T), kStep = 64 / sizeof(T), kChunks = kMmaTile / V;
+#pragma unroll
+  for (int i = 0; i < kMmaTile * 4 / kMmaThreads; ++i) {
+    int piece = threadIdx.x + i * kMmaThreads;
+    int line = kAlongK ? piece / 4 : piece / kChunks, chunk = kAlongK ? piece % 4 : piece % kChunks;
+    unsigned char* to = tile + chunk_at<kAlongK, kChunks>(line, chunk);
+    int row = row0 + (kAlongK ? line : chunk * V), k = k0 + (kAlongK ? chunk * V : line);
+    if constexpr (kElements) {
+      Pack16<T> v;
+#pragma unroll
+      for (int j = 0; j < V; ++j) {
+        int r = row + (kAlongK ? 0 : j), c = k + (kAlongK ? j : 0);
+        v[j] = r < rows && c < ks ? p[r * row_stride + c * k_stride] : zero<T>();
+      }
+      store16(reinterpret_cast<T*>(to), v);
+    } else {
+      bool valid = row < rows && k < ks;
+      const T* from = kAlongK ? p + row * row_stride + k : p + k * k_stride + row;
+      cp_async16(to, valid ? from : p, valid);
+    }
+  }
+  (void)kStep;
+}
+
+// The element (row, k) of a tile of floats.
+template <bool kAlongK>
+__device__ __forceinline__ uint32_t tf32_at(const unsigned char* tile, int row, int k) {
+  int line = kAlongK ? row : k, along = kAlongK ? k : row;
+  return to_tf32(*reinterpret_cast<const float*>(tile + chunk_at<kAlongK, 32>(line, along / 4) + along % 4 * 4));
+}
+
+// A's 16 x 16 fragment (16 x 8 of tf32) whose first element is (row, k).
+template <class T, bool kAlongK>
+__device__ __forceinline__ void fragment_a(uint32_t (&a)[4], const unsigned char* tile, int row, int k) {
+  int lane = threadIdx.x % 32;
+  if constexpr (std::is_same<T, float>::value) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) a[i] = tf32_at<kAlongK>(tile, row + lane / 4 + i % 2 * 8, k + lane % 4 + i / 2 * 4);
+  } else if constexpr (kAlongK) {
+    ldmatrix_x4<false>(a, tile + chunk_at<true, 16>(row + lane % 16, k / 8 + lane / 16));
+  } else {
+    ldmatrix_x4<true>(a, tile + chunk_at<false, 16>(k + lane / 16 * 8 + lane % 8, row / 8 + lane / 8 % 2));
+  }
+}
+
+// B's two fragments of 16 x 8 (8 x 8 of tf32) whose first element is (k, column): b[0], b[1] and b[2], b[3].
+template <class T, bool kAlongK>
+__device__ __forceinline__ void fragment_b(uint32_t (&b)[4], const unsigned char* tile, int column, int k) {
+  int lane = threadIdx.x % 32;
+  if constexpr (std::is_same<T, float>::value) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) b[i] = tf32_at<kAlongK>(tile, column + lane / 4 + i / 2 * 8, k + lane % 4 + i % 2 * 4);
+  } else if constexpr (kAlongK) {
+    ldmatrix_x4<false>(b, tile + chunk_at<true, 16>(column + lane / 16 * 8 + lane % 8, k / 8 + lane / 8 % 2));
+  } else {
+    ldmatrix_x4<true>(b, tile + chunk_at<false, 16>(k + lane / 8 % 2 * 8 + lane % 8, column / 8 + lane / 16));
+  }
+}
+
+template <class T, bool kAlongA, bool kAlongB, bool kElements>
+__global__ void __launch_bounds__(kMmaThreads) mma_kernel(const GemmProblem p, int tiles_m, int tiles_n) {
+  constexpr int kStep = 64 / sizeof(T), kDepth = std::is_same<T, float>::value ? 8 : 16;
+  FASTNN_DYNAMIC_SHARED(unsigned char, shared);
+  int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  int row = warp / 4 * 64, column = warp % 4 * 32;  // the warp's 64 x 32
+  int tm, tn;
+  tile_of(blockIdx.x, tiles_m, tiles_n, &tm, &tn);
+  int steps = (p.k + kStep - 1) / kStep;
+  for (int z = blockIdx.y; z < p.batch; z += gridDim.y) {
+    const T* a = static_cast<const T*>(p.a) + z * p.a_bs;
+    const T* b = static_cast<const T*>(p.b) + z * p.b_bs;
+    auto fetch = [&](int s) {
+      if (s < steps) {
+        unsigned char* stage = shared + s % kMmaStages * kMmaStageBytes;
+        mma_fetch<T, kAlongA, kElements>(stage, a, p.a_rs, p.a_cs, tm * kMmaTile, s * kStep, p.m, p.k);
+        mma_fetch<T, kAlongB, kElements>(stage + kMmaStageBytes / 2, b, p.b_cs, p.b_rs, tn * kMmaTile, s * kStep, p.n,
+                                         p.k);
+      }
+      cp_async_commit();  // also where there is nothing: the count of groups tells the stages apart
+    };
+    float sum[4][4][4] = {};
+#pragma unroll 1
+    for (int s = -(kMmaStages - 1); s < steps; ++s) {
+      if (s >= 0) {
+        cp_async_wait<kMmaStages - 2>();
+        __syncthreads();  // stage s is there for all, and stage s - 1 has been read by all
+      }
+      fetch(s + kMmaStages - 1);
+      if (s < 0) continue;
+      const unsigned char* stage = shared + s % kMmaStages * kMmaStageBytes;
+#pragma unroll
+      for (int k = 0; k < kStep; k += kDepth) {
+        uint32_t x[4][4], y[2][4];
+#pragma unroll
+        for (int i = 0; i < 4; ++i) fragment_a<T, kAlongA>(x[i], stage, row + i * 16, k);
+#pragma unroll
+        for (int j = 0; j < 2; ++j) fragment_b<T, kAlongB>(y[j], stage + kMmaStageBytes / 2, column + j * 16, k);
+#pragma unroll
+        for (int i = 0; i < 4; ++i)
+#pragma unroll
+          for (int j = 0; j < 4; ++j) {
+            uint32_t pair[2] = {y[j / 2][j % 2 * 2], y[j / 2][j % 2 * 2 + 1]};
+            mma_m16n8<T>(sum[i][j], x[i], pair);
+          }
+      }
+    }
+    cp_async_wait<0>();
+    __syncthreads();
+    // To C by way of shared memory, 64 rows at a time: whole rows are written, the epilogue's code exists once.
+    constexpr int kRowPitch = kMmaTile + 4, V = 16 / sizeof(T);
+    float* staging = reinterpret_cast<float*>(shared);
+    T* c = static_cast<T*>(p.c) + z * p.c_bs;
+#pragma unroll 1
+    for (int half = 0; half < 2; ++half) {
+      if (warp / 4 == half) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i)
+#pragma unroll
+          for (int j = 0; j < 4; ++j)
+#pragma unroll
+            for (int e = 0; e < 4; ++e)
+              staging[(i * 16 + lane / 4 + e / 2 * 8) * kRowPitch + column + j * 8 + lane % 4 * 2 + e % 2] =
+                  sum[i][j][e];
+      }
+      __syncthreads();
+#pragma unroll 1
+      for (int at = threadIdx.x; at < 64 * kMmaTile / V; at += kMmaThreads) {
+        int r = at / (kMmaTile / V), col = at % (kMmaTile / V) * V;
+        const float* from = staging + r * kRowPitch + col;
+        r += tm * kMmaTile + half * 64;
+        col += tn * kMmaTile;
+        T* to = c + r * p.ldc + col;
+        if (p.c_vector && r < p.m && col + V <= p.n) {
+          Pack16<T> old, v;
+          if (p.accumulate) old = load16(to);
+#pragma unroll
+          for (int l = 0; l < V; ++l) v[l] = finish<T>(p, from[l], z, r, col + l, &old[l]);
+          store16(to, v);
+        } else if (r < p.m) {
+#pragma unroll 1
+          for (int l = 0; l < V; ++l)
+            if (col + l < p.n) to[l] = finish<T>(p, from[l], z, r, col + l, to + l);
+        }
+      }
+      __syncthreads();
+    }
+  }
+}
+
+template <class T>
+void mma_run(const GemmProblem& p, Stream stream) {
+  constexpr int V = 16 / sizeof(T);
+  int tiles_m = (p.m + kMmaTile - 1) / kMmaTile, tiles_n = (p.n + kMmaTile - 1) / kMmaTile;
+  if (int64_t(tiles_m) * tiles_n > 0x7fffffff) throw std::invalid_argument("gemm: too many tiles");
+  dim3 grid(tiles_m * tiles_n, p.batch < 65535 ? p.batch : 65535);
+  bool along_a = p.a_cs == 1, along_b = p.b_rs == 1;
+  bool whole = p.a_vector && p.b_vector && (along_a ? p.k : p.m) % V == 0 && (along_b ? p.k : p.n) % V == 0;
+  auto go = [&](auto kernel) {
+    launch("gemm", kernel, grid, dim3(kMmaThreads), kMmaStages * kMmaStageBytes, stream, p, tiles_m, tiles_n);
+  };
+  if (!whole) {  // one element at a time, along what is contiguous
+    if constexpr (std::is_same<T, float>::value) {
+      go(mma_kernel<T, true, true, true>);  // the rare case's rarest layouts are not worth three more kernels
+    } else if (along_a && along_b) {
+      go(mma_kernel<T, true, true, true>);
+    } else if (along_a) {
+      go(mma_kernel<T, true, false, true>);
+    } else if (along_b) {
+      go(mma_kernel<T, false, true, true>);
+    } else {
+      go(mma_kernel<T, false, false, true>);
+    }
+  } else if (along_a && along_b) {
+    go(mma_kernel<T, true, true, false>);
+  } else if (along_a) {
+    go(mma_kernel<T, true, false, false>);
+  } else if (along_b) {
+    go(mma_kernel<T, false, true, false>);
+  } else {
+    go(mma_kernel<T, false, false, false>);
+  }
+}
+
+}  // namespace
+
+void gemm_mma(const GemmProblem& p, Dtype dtype, Stream stream) {
+  switch (dtype) {
+    case Dtype::BF16:
+      return mma_run<bf16>(p, stream);
+    case Dtype::F16:
+      return mma_run<f16>(p, stream);
+    case Dtype::F32:
+      return mma_run<float>(p, stream);
+    default:
+      throw std::invalid_argument("gemm: the variant 'tensorcore' multiplies bfloat16, float16, and float32 as TF32");
+  }
+}
+
+}  // namespace cuda
+}  // namespace fastnn
