@@ -219,6 +219,8 @@ class Report:
     def _row(self, what, reached, wanted, ok, source):
         self.wrong |= not ok
         self.rows.append((what, reached, wanted, "yes" if ok else "NO", source))
+        if not self.options.quick:  # long runs show what they have so far
+            print(f"{time.perf_counter() - self.start:6.0f} s  {what}: {reached}", flush=True)
 
     def end(self):
         """Print the table; exit with 1 where a claim does not hold."""

@@ -157,7 +157,7 @@ def adding(options, cell, length, steps, hidden=128, batch=50):
 def main():
     parser = common.parser(__doc__, with_torch=True)
     parser.add_argument("--cell", choices=CELLS, default="lstm", help="of the large character model")
-    parser.add_argument("--epochs", type=int, default=12, help="of the large character model (quick: none)")
+    parser.add_argument("--epochs", type=int, default=10, help="of the large character model (quick: none)")
     parser.add_argument("--steps", type=int, default=4000, help="of the adding problem (quick: 400, at T=20)")
     options = common.parse(parser)
     report = common.Report(options, "Recurrent networks")
@@ -199,7 +199,7 @@ def main():
 
         torch.manual_seed(options.seed)
         model = CharacterModel(len(characters), options.cell, hidden=512, dropout=0.4)
-        curve = train_characters(model, train, options.epochs, batch=64, length=128, text=options.cell)
+        curve = train_characters(model, train, options.epochs, batch=32, length=128, text=options.cell)
         source = "none for this text: char-rnn's README has no figure"
         report.note("large model, training loss of the last pass", f"{curve[-1]:.4f}")
         report.claim(f"{options.cell} on the last tenth, nats a character", test_loss(model, held), "<=", 1.52, source)
