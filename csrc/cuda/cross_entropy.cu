@@ -81,6 +81,7 @@ __global__ void forward_kernel(const T* logits, const int64_t* target, const T* 
     losses[team.row] = bad ? static_cast<C>(NAN) : ignored ? C(0) : loss;
   }
   if (!dlogits) return;
+  if (!block) __syncwarp();  // shuffles do not order memory: the target's logit is read before it is overwritten
   const C g = bad ? static_cast<C>(NAN) : total ? 1 / *total : C(1);
   const Slope<C> slope{lse, g, a, u, a + u * weights, t};
   for (int64_t i = static_cast<int64_t>(team.lane) * V; i < n; i += static_cast<int64_t>(team.size) * V) {
