@@ -1,6 +1,8 @@
 // The optimizers' steps over lists of arrays. Each answers False, with nothing changed, where the arrays are not all
 // contiguous, aligned and of one dtype of float32 and float64: the Python side then takes them one by one.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "bindings.h"
 
@@ -9,12 +11,14 @@ namespace {
 constexpr int64_t kChunk = 16384;       // elements: with five arrays of float, 320 KiB of the L2 cache
 constexpr int64_t kReleaseGil = 32768;  // elements; some 10 us
 
+enum class Cut { Chunks, Arrays };  // into pieces of kChunk elements, or left whole
+
 // The arrays of one call, checked, and cut into tasks of about kChunk elements (a chunk is a run of one parameter;
 // small parameters share a task).
 class Arrays {
  public:
   // lists[0] is what is changed, lists[1] the gradients, then the states; a null handle is a state that is absent.
-  Arrays(const char* name, std::initializer_list<py::handle> lists) : name_(name) {
+  Arrays(const char* name, std::initializer_list<py::handle> lists, Cut how = Cut::Chunks) : name_(name) {
     int slot = 0;
     bool first = true;  // the first list that is there sets count and dtype
     for (py::handle list : lists) {
@@ -32,7 +36,7 @@ class Arrays {
       }
       ++slot;
     }
-    if (fits_) cut();
+    if (fits_) cut(how == Cut::Arrays ? std::numeric_limits<int64_t>::max() : kChunk);
   }
 
   bool fits() const { return fits_; }
@@ -74,14 +78,14 @@ class Arrays {
       row.state[slot - 2] = a->data;
   }
 
-  void cut() {
+  void cut(int64_t limit) {
     size_t size = is_double() ? 8 : 4;
     int64_t open = kChunk;  // elements in the last task; kChunk: full
     auto at = [&](void* p, int64_t offset) -> void* { return p ? static_cast<char*>(p) + offset * size : nullptr; };
     for (const OptimChunk& r : rows_) {
       elements_ += r.n;
-      for (int64_t i = 0; i < r.n; i += kChunk) {
-        int64_t n = r.n - i < kChunk ? r.n - i : kChunk;
+      for (int64_t i = 0; i < r.n;) {
+        int64_t n = std::min(r.n - i, limit);
         if (open + n > kChunk) {
           begins_.push_back(static_cast<int64_t>(chunks_.size()));
           open = 0;
@@ -91,6 +95,7 @@ class Arrays {
                            at(const_cast<void*>(r.grad), i),
                            {at(r.state[0], i), at(r.state[1], i), at(r.state[2], i)},
                            n});
+        i += n;
       }
     }
     begins_.push_back(static_cast<int64_t>(chunks_.size()));
@@ -164,22 +169,16 @@ bool rmsprop(const py::object& params, const py::object& grads, const py::object
 py::object grad_norm(const py::object& grads, double p) {
   bool inf = std::isinf(p) && p > 0;
   if (p != 1 && p != 2 && !inf) return py::none();
-  Arrays arrays("grad_norm", {py::handle(), grads});
+  Arrays arrays("grad_norm", {py::handle(), grads}, Cut::Arrays);
   if (!arrays.fits()) return py::none();
   NormKind kind = inf ? NormKind::Inf : p == 2 ? NormKind::Two : NormKind::One;
-  std::vector<double> partial(arrays.chunks());
   OptimWork work = arrays.work();
-  run(arrays,
-      [&] { (arrays.is_double() ? kernels().grad_norm_f64 : kernels().grad_norm_f32)(work, kind, partial.data()); });
-  double total = 0;
-  for (double x : partial) {
-    if (!inf)
-      total += x;
-    else if (x > total || x != x)
-      total = x != x ? x : total != total ? total : x;
-  }
-  if (kind == NormKind::Two) total = std::sqrt(total);
-  return py::float_(total);
+  const auto total = [&](auto zero, auto kernel) {
+    std::vector<decltype(zero)> partial(arrays.chunks() + 1);
+    run(arrays, [&] { kernel(work, kind, partial.data()); });
+    return py::float_(partial.back());
+  };
+  return arrays.is_double() ? total(0.0, kernels().grad_norm_f64) : total(0.0f, kernels().grad_norm_f32);
 }
 
 bool scale(const py::object& grads, double factor) {

@@ -189,6 +189,41 @@ struct CrossEntropy {
   }
 };
 
+// The losses of a batch in torch's order: the first one apart, then sixteen at a time, sixteen of these sums, and so
+// on; what is left at each level is added from the lowest up. The mean of a batch is then torch's to the last bit.
+template <class T>
+T loss_sum_of(const T* loss, int64_t n) {
+  constexpr int kLevels = 8, kBits = 4;
+  T level[kLevels] = {};
+  for (int64_t i = 0; i < n; ++i) {
+    level[0] += loss[i];
+    for (int j = 0; j + 1 < kLevels && (i >> (j * kBits) & ((1 << kBits) - 1)) == 0; ++j) {
+      level[j + 1] += level[j];
+      level[j] = 0;
+    }
+  }
+  T total = 0;
+  for (T x : level) total += x;
+  return total;
+}
+
+void loss_sum_to(Dtype dtype, const void* loss, int64_t n, void* to) {
+  if (dtype == Dtype::F32)
+    *static_cast<float*>(to) = loss_sum_of(static_cast<const float*>(loss), n);
+  else
+    *static_cast<double*>(to) = loss_sum_of(static_cast<const double*>(loss), n);
+}
+
+// loss_sum(losses): of one dimension.
+PyObject* loss_sum(PyObject* const* args, Py_ssize_t nargs) {
+  ArrayView losses;
+  py::object keep;
+  if (nargs != 1 || !contiguous(args[0], losses, keep) || losses.ndim != 1) return nullptr;
+  py::object sum = new_array(numpy_dtype(losses.dtype), nullptr, 0);
+  loss_sum_to(losses.dtype, losses.data, losses.shape[0], data_of(sum));
+  return sum.release().ptr();
+}
+
 // cross_entropy(logits, target, weight, ignore_index, label_smoothing, reduction) -> (loss, lse, total_weight)
 PyObject* cross_entropy(PyObject* const* args, Py_ssize_t nargs) {
   CrossEntropy c;
@@ -209,7 +244,7 @@ PyObject* cross_entropy(PyObject* const* args, Py_ssize_t nargs) {
     MaybeReleaseGil gil(c.logits.size() >= kGilFree);
     const Kernels& k = kernels();
     c.in_tasks([&](const CrossEntropyArgs& b) { k.cross_entropy(b); });
-    if (!none) k.reduce_rows({a.dtype, Reduce::Sum, a.loss, 1, a.rows, a.rows, nullptr, data_of(loss)});
+    if (!none) loss_sum_to(a.dtype, a.loss, a.rows, data_of(loss));
   }
   if (c.reduction == Reduction3::Mean) {  // 0 / 0 where every row is ignored: NaN, as torch
     if (a.dtype == Dtype::F32) {
@@ -265,6 +300,7 @@ constexpr FastFunction functions[] = {
     {"log_softmax", &log_softmax_forward},
     {"log_softmax_backward", &log_softmax_backward},
     {"logsumexp", &logsumexp},
+    {"loss_sum", &loss_sum},
     {"cross_entropy", &cross_entropy},
     {"cross_entropy_backward", &cross_entropy_backward},
 };

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
+import fastnn  # noqa: E402
 from oracle.side_by_side import same, same_error  # noqa: E402
 
 P, IDS = ("probability", (4, 5)), ("ids", (4,), 5)
@@ -171,3 +172,15 @@ ERRORS = [
 @pytest.mark.parametrize("case", ERRORS, ids=lambda c: f"{c[0]} {c[1:]}"[:100])
 def test_errors(case):
     same_error(*case)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [0, 1, 5, 16, 17, 18, 257, 258, 4097, 4098, 70000])
+def test_sum_of_losses_to_the_last_bit(n, dtype, table):
+    """A script's printed loss is a mean of many: only torch's order of addition gives torch's digits."""
+    losses = np.abs(np.random.default_rng(n).standard_normal(n)).astype(dtype) * 3
+    results = []
+    for T in (torch, fastnn):
+        target = T.zeros(n, dtype=T.int64)
+        results.append(T.nn.functional.nll_loss(T.from_numpy(-losses[:, None]), target, reduction="sum").item())
+    assert results[0] == results[1]

@@ -170,7 +170,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     # Only the targets' entries are read: elsewhere input may hold infinities.
     loss = Tensor._k.neg(Tensor._k.pick_rows(x, safe, factors))
     if reduction != "none":
-        loss = Tensor._k.sum(loss, None, False)
+        loss = Tensor._k.loss_sum(loss)
         if total is not None:
             loss = Tensor._k.div(loss, total)
     r = wrap(loss)

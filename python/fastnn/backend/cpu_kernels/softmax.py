@@ -7,6 +7,7 @@ from fastnn._cpu import (
     log_softmax,
     log_softmax_backward,
     logsumexp,
+    loss_sum,
     softmax,
     softmax_backward,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "logsumexp",
+    "loss_sum",
     "softmax",
     "softmax_backward",
 ]

@@ -114,8 +114,27 @@ def rmsprop_step(params, grads, square_avgs, grad_avgs, bufs, lr, alpha, eps, we
             p -= t(lr) * g / root
 
 
+def _norm2(g):
+    """The 2-norm of one array as torch adds it up: in as many lanes as 32 bytes hold, each sum rounded to g's dtype."""
+    flat = g.reshape(-1)
+    lanes = 32 // g.itemsize
+    whole = flat.size // lanes * lanes
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        total = g.dtype.type(0)
+        for part in (np.square(flat[:whole].reshape(-1, lanes)).sum(0), np.square(flat[whole:])):
+            for x in part:
+                total += x
+    if total > 0 and np.isfinite(total):
+        return np.sqrt(total)
+    return np.sqrt(np.square(flat, dtype=np.float64).sum())  # a square left the dtype's range
+
+
 def grad_norm(grads, p):
-    """The p-norm of all elements of all arrays, as a 0-d array of their dtype (float32 for the 16-bit types)."""
+    """The p-norm of all elements of all arrays, as a 0-d array of their dtype (float32 for the 16-bit types).
+
+    The 2-norm is the norm of the arrays' norms, each in torch's order: over long float32 arrays it loses digits as
+    torch's does, so that clipped gradients stay the same.
+    """
     if not grads:
         return np.zeros((), np.float32)
     dtype = np.result_type(*grads)
@@ -123,6 +142,8 @@ def grad_norm(grads, p):
         dtype = np.dtype(np.float32)
     if p == math.inf:
         total = np.max([np.max(np.abs(g), initial=0) for g in grads])
+    elif p == 2:
+        total = _norm2(np.array([_norm2(g.astype(dtype, copy=False)) for g in grads], dtype))
     else:
         total = sum(float((np.abs(g.astype(np.float64)) ** p).sum()) for g in grads) ** (1.0 / p)
     return np.array(total, dtype)

@@ -50,6 +50,25 @@ def _targets(logits, target, ignore_index):
     return kept, safe
 
 
+def loss_sum(losses):
+    """The losses of a batch, [N], added in torch's order: the first apart, then sixteen at a time, sixteen of these sums,
+    and so on up to seven levels; what each level leaves is added from the lowest up."""
+    if losses.dtype.kind != "f" or losses.itemsize < 4:
+        return np.asarray(np.add.reduce(losses, dtype=np.float32).astype(losses.dtype))
+    parts, level = [], losses[1:]
+    for _ in range(6):
+        whole = level.size - level.size % 16
+        parts.append(level[whole:])
+        level = np.add.accumulate(level[:whole].reshape(-1, 16), 1)[:, -1]  # one by one; reduce would go pairwise
+    total = losses.dtype.type(0)
+    for part in (*parts, level, losses[:1]):
+        sum_of_part = losses.dtype.type(0)
+        for x in part:
+            sum_of_part += x
+        total += sum_of_part
+    return np.asarray(total)
+
+
 def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean"):
     """From logits [N, C] and class ids [N]: (loss, logsumexp of each row, sum of the weights that 'mean' divides by).
 
@@ -70,7 +89,7 @@ def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothin
     loss = np.where(kept, loss, 0).astype(logits.dtype, copy=False)
     total = float(np.where(kept, 1 if weight is None else weight[safe], 0).sum(dtype=np.float64))
     if reduction != "none":
-        loss = np.add.reduce(loss, 0)
+        loss = loss_sum(loss)
         if reduction == "mean":
             loss = np.true_divide(loss, total, dtype=logits.dtype)  # 0 / 0 where every row is ignored: NaN, as torch
     return np.asarray(loss), lse, total
@@ -95,6 +114,6 @@ def cross_entropy_backward(dloss, logits, target, weight, ignore_index, label_sm
 
 
 __all__ = [
-    "softmax", "softmax_backward", "log_softmax", "log_softmax_backward", "cross_entropy",
+    "softmax", "softmax_backward", "log_softmax", "log_softmax_backward", "loss_sum", "cross_entropy",
     "cross_entropy_backward",
 ]  # fmt: skip
