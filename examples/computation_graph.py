@@ -37,7 +37,14 @@ def draw(options, nodes):
     if not made:
         return
     axis = axes[0]
-    places = {"x": (0, 2), "y": (0, 1), "z": (0, 0), "a = x + y": (1, 1.6), "b = max(y, z)": (1, 0.4), "f = a b": (2, 1)}
+    places = {
+        "x": (0, 2),
+        "y": (0, 1),
+        "z": (0, 0),
+        "a = x + y": (1, 1.6),
+        "b = max(y, z)": (1, 0.4),
+        "f = a b": (2, 1),
+    }
     edges = [("x", "a = x + y"), ("y", "a = x + y"), ("y", "b = max(y, z)"), ("z", "b = max(y, z)")]
     for start, stop in [*edges, ("a = x + y", "f = a b"), ("b = max(y, z)", "f = a b")]:
         axis.annotate("", places[stop], places[start], arrowprops={"arrowstyle": "->", "shrinkA": 42, "shrinkB": 42})

@@ -77,7 +77,10 @@ class PlainDiscriminator(nn.Module):
 
 
 def train(options, generator, discriminator, x, y, epochs, name, batch=64):
-    optimizers = [torch.optim.Adam(m.parameters(), lr=5e-4 if options.quick else 2e-4, betas=(0.5, 0.999)) for m in (generator, discriminator)]
+    optimizers = [
+        torch.optim.Adam(m.parameters(), lr=5e-4 if options.quick else 2e-4, betas=(0.5, 0.999))
+        for m in (generator, discriminator)
+    ]
     real_or_not = nn.BCEWithLogitsLoss()
     for epoch in range(epochs):
         for index in common.progress(common.batches(len(x), batch, last=False), f"{name} epoch {epoch + 1}/{epochs}"):
@@ -104,7 +107,12 @@ def judged(generator, judge, count=2000):
 
 def main():
     parser = common.parser(__doc__, with_torch=True)
-    parser.add_argument("--epochs", type=int, default=8, help="of DCGAN (the plain ones: three times as many; quick: 3, on 8,000 images)")
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        default=8,
+        help="of DCGAN (the plain ones: three times as many; quick: 3, on 8,000 images)",
+    )
     options = common.parse(parser)
     report = common.Report(options, "Generative adversarial networks")
     quick = options.quick

@@ -50,7 +50,14 @@ def sizes(report, photo):
     ok = count = 0
     for n in (7, 10, 28, 33):
         x = torch.randn(1, 3, n, n)
-        for kernel, stride, padding, dilation in ((1, 1, 0, 1), (3, 2, 0, 1), (3, 1, 1, 1), (5, 3, 2, 1), (3, 1, 0, 2), (3, 2, 2, 3)):
+        for kernel, stride, padding, dilation in (
+            (1, 1, 0, 1),
+            (3, 2, 0, 1),
+            (3, 1, 1, 1),
+            (5, 3, 2, 1),
+            (3, 1, 0, 2),
+            (3, 2, 2, 3),
+        ):
             layer = nn.Conv2d(3, 4, kernel, stride, padding, dilation)
             ok += layer(x).shape == (1, 4, *[size_after(n, kernel, stride, padding, dilation)] * 2)
             if dilation == 1:
@@ -59,7 +66,11 @@ def sizes(report, photo):
                 count += 1
             count += 1
     report.check("output sizes as the formulas say", ok == count, f"{ok} of {count}")
-    report.check("the notes' 7 x 7 x 3, kernel 3, stride 2", size_after(7, 3, 2) == 3, f"{size_after(7, 3, 2)} x {size_after(7, 3, 2)}")
+    report.check(
+        "the notes' 7 x 7 x 3, kernel 3, stride 2",
+        size_after(7, 3, 2) == 3,
+        f"{size_after(7, 3, 2)} x {size_after(7, 3, 2)}",
+    )
 
     rows = [("kernel", "channels", "stride", "padding", "side", "parameters", "multiplications")]
     right = True
@@ -73,7 +84,9 @@ def sizes(report, photo):
         # The cost, counted: each output is one product of a patch with a kernel.
         patches = F.unfold(torch.ones(1, channels, side, side), kernel, padding=padding, stride=stride)
         right &= patches.shape[1] * patches.shape[2] * out == cost
-        rows.append((f"{kernel} x {kernel}", f"{channels} -> {out}", stride, padding, f"{side} -> {after}", parameters, cost))
+        rows.append(
+            (f"{kernel} x {kernel}", f"{channels} -> {out}", stride, padding, f"{side} -> {after}", parameters, cost)
+        )
         side, channels = after, out
     for row in rows:
         print("  ".join(str(c).rjust(15) for c in row))
@@ -94,10 +107,16 @@ def properties(report, photo):
         mixed = torch.einsum("oc,nchw->nohw", point.weight[:, :, 0, 0], x)
         apart = float((point(x) - mixed).abs().max())
     report.claim("1 x 1: a matrix on the channels of each pixel, apart by", apart, "<=", 1e-12, digits=2)
-    w, small, large = torch.randn(2, 3, 3, 3).double(), torch.randn(1, 2, 31, 31).double(), torch.randn(1, 3, 63, 63).double()
+    w, small, large = (
+        torch.randn(2, 3, 3, 3).double(),
+        torch.randn(1, 2, 31, 31).double(),
+        torch.randn(1, 3, 63, 63).double(),
+    )
     left = (F.conv2d(large, w, stride=2) * small).sum()
     right = (large * F.conv_transpose2d(small, w, stride=2)).sum()
-    report.claim("transposed: <conv x, y> = <x, transposed y>, apart by", float(abs(left - right)), "<=", 1e-9, digits=2)
+    report.claim(
+        "transposed: <conv x, y> = <x, transposed y>, apart by", float(abs(left - right)), "<=", 1e-9, digits=2
+    )
     spread = torch.zeros(2, 3, 5, 5).double()
     spread[:, :, ::2, ::2] = w
     apart = float((F.conv2d(x, w, dilation=2) - F.conv2d(x, spread)).abs().max())
@@ -115,7 +134,7 @@ def main():
     made, axes = common.figure(options, 2, 3, (12, 5.6))
     if made:
         for axis, (name, picture) in zip(axes, shown.items(), strict=True):
-            middle = 0 if name in ("photograph", "blur", "sharpen") else -0.5
+            middle = 0 if name in ("photograph", "blur", "sharpen", "emboss") else -0.5
             axis.imshow(picture.numpy(), cmap="gray", vmin=middle, vmax=middle + 1)
             axis.set_title(name)
             axis.axis("off")

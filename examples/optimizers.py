@@ -87,7 +87,11 @@ def main():
     reached = {}
     # Stochastic is one example at a time: 2,000 steps are enough to see it.
     few = (data[0][:2000], data[1][:2000], *data[2:])
-    for name, part, batch, rate in (("batch", data, len(data[0]), 0.5), ("mini-batch", data, 64, 0.1), ("stochastic", few, 1, 0.01)):
+    for name, part, batch, rate in (
+        ("batch", data, len(data[0]), 0.5),
+        ("mini-batch", data, 64, 0.1),
+        ("stochastic", few, 1, 0.01),
+    ):
         reached[name], _ = mnist_run(options, part, "SGD", rate, batch, 1 if name == "stochastic" else epochs)
         report.note(f"MNIST, {name}, test accuracy %", f"{reached[name]:.1f}")
     report.claim("mini-batch against batch, as many passes", reached["mini-batch"], ">", reached["batch"])
@@ -106,7 +110,11 @@ def main():
             axis.contour(grid_x.numpy(), grid_y.numpy(), height.numpy(), 25, cmap="Greys", linewidths=0.5)
             for name, path in paths[surface].items():
                 axis.plot([p[0] for p in path], [p[1] for p in path], label=name, lw=1, marker=".", ms=2)
-            axis.set(title=surface, xlim=(-9, 3) if surface == "ravine" else (-3, 3), ylim=(-1.5, 1.5) if surface == "ravine" else (-0.5, 3.5))
+            axis.set(
+                title=surface,
+                xlim=(-9, 3) if surface == "ravine" else (-3, 3),
+                ylim=(-1.5, 1.5) if surface == "ravine" else (-0.5, 3.5),
+            )
         for name, curve in curves.items():
             axes[2].plot(range(1, len(curve) + 1), curve, marker=".", label=name)
         axes[2].set(xlabel="pass", ylabel="training loss", title="MNIST")

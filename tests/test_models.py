@@ -177,3 +177,37 @@ def test_bert_ignores_what_is_not_there_and_vit_takes_patches():
     ).shape == (2, 10)
     with pytest.raises(ValueError, match="multiple of patch"):
         models.VisionTransformer(patch=5)
+
+
+def test_tree_net_is_the_recursion():
+    fastnn.manual_seed(0)
+    net = models.TreeNet(6, 4).double()
+    leaves, w, b = (t.detach().numpy() for t in (net.leaves.weight, net.gates.weight, net.gates.bias))
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    def recurse(tree, out):
+        if isinstance(tree, int):
+            state = leaves[tree][:4], leaves[tree][4:]
+        else:
+            (hl, cl), (hr, cr) = recurse(tree[0], out), recurse(tree[1], out)
+            i, o, g, f, k = np.split(w @ np.concatenate([hl, hr]) + b, 5)
+            c = sigmoid(i) * np.tanh(g) + sigmoid(f) * cl + sigmoid(k) * cr
+            state = sigmoid(o) * np.tanh(c), c
+        out.append(state[0])
+        return state
+
+    trees = [3, (1, 2), ((0, 1), (2, (3, (4, 5)))), ((5, 5), 0)]
+    h, rows = net(trees)
+    assert len(h) == sum(map(len, rows)) and sorted(r for own in rows for r in own) == list(range(len(h)))
+    for tree, own in zip(trees, rows, strict=True):
+        want = []
+        recurse(tree, want)
+        np.testing.assert_allclose(h[own].detach().numpy(), want, rtol=1e-9)
+    deep = 0
+    for _ in range(2000):
+        deep = (deep, 1)
+    assert len(net([deep])[0]) == 4001
+    with pytest.raises(TypeError, match="pair of trees"):
+        net([(1, 2, 3)])
