@@ -1,8 +1,8 @@
 """Row 22: generative against discriminative; flat against sharp minima.
 
 Naive Bayes models how each class makes its data, logistic regression only where the border runs: with few examples the
-first is near its best, with many the second is ahead (Ng, Jordan 2002). And small batches end in flatter minima than large ones (Keskar et
-al. 2017): the largest eigenvalue of the Hessian, by power iteration, at the same training loss.
+first is near its best, with many the second is ahead (Ng, Jordan 2002). And small batches end in flatter minima than large
+ones (Keskar et al. 2017): the largest eigenvalue of the Hessian, by power iteration, at the same training loss.
 """
 
 import math
