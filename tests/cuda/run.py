@@ -59,11 +59,13 @@ def engine(mode, into, root=ROOT):
     return objects
 
 
-def build(test, mode, into, root=ROOT):
-    """Compiles one test program and returns its path."""
+def build(test, mode, into, root=ROOT, engine_from=None, quick=False):
+    """Compiles one test program and returns its path. quick: with less optimisation."""
     target = into / f"{Path(test).stem}-{mode}"
-    flags = [*MODES[mode][0], *WARNINGS, "-std=c++17", "-DFASTNN_EMU", f"-I{root}/csrc", f"-I{ROOT}/tests/cuda"]
-    command([compiler(), *flags, "-x", "c++", test, "-x", "none", *engine(mode, into, root), "-o", target])
+    flags = [*MODES[mode][0], *WARNINGS, "-std=c++17", "-DFASTNN_EMU", f"-I{root}/csrc", f"-I{root}/tests/cuda"]
+    flags += ["-O1"] if quick else []
+    objects = engine(mode, engine_from or into, ROOT if engine_from else root)
+    command([compiler(), *flags, "-x", "c++", test, "-x", "none", *objects, "-o", target])
     return target
 
 

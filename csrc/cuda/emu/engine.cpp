@@ -81,7 +81,7 @@ std::string failure;
 bool failed;
 void (*kernel_function)(void*);
 void* kernel_arguments;
-void* launch_token;
+void *launch_token, *end_token;  // two: what one block did is not before what the next one does
 #if defined(FASTNN_EMU_TSAN)
 void* main_sanitizer;
 #endif
@@ -269,7 +269,7 @@ void thread_exits(Fiber* f) {
   for (Meeting* m : b->warps[f->view.linear / 32])
     if ((m->mask >> lane & 1) && !(m->arrived >> lane & 1))
       fail(m->where, "%s waits for lane %u of warp %u, which has exited", m->what, lane, f->view.linear / 32);
-  release(launch_token);
+  release(end_token);
   release(f->stack);
   release(b->arena_token);
   f->done = true;
@@ -465,7 +465,7 @@ void run_all(const Launch& l) {
       for (Fiber* f : b->fibers)
         if (!f->done) {  // what it did lies before what the host does next
           __tsan_switch_to_fiber(f->sanitizer, 1);
-          release(launch_token);
+          release(end_token);
           __tsan_switch_to_fiber(main_sanitizer, 1);
         }
 #endif
@@ -541,6 +541,7 @@ void run(const Launch& l, void (*kernel)(void*), void* arguments) {
   if (!token_memory) token_memory = map_memory(kTokenBytes, PROT_NONE);
   token_next = 64;
   launch_token = token_memory;
+  end_token = token_memory + 8;
   generator.seed(schedule().seed + 1);
   switch_count = 0;
   failed = false;
@@ -550,7 +551,7 @@ void run(const Launch& l, void (*kernel)(void*), void* arguments) {
   main_sanitizer = __tsan_get_current_fiber();
 #endif
   run_all(l);
-  acquire(launch_token);
+  acquire(end_token);
   if (failed) bad(failure);
 }
 

@@ -1,0 +1,176 @@
+"""Plants bugs in the CUDA kernels, one at a time, and checks that the tests notice: the gates' own test.
+
+python tests/cuda/planted.py                # every bug; fails if one gets through, or no longer applies
+python tests/cuda/planted.py gemm_wgmma     # those of one kernel file, or whose name contains the word
+
+A bug is a replacement in a kernel's source (the text must be there, once, so that the list cannot rot), the test program
+and tests that must fail, and the gate that must catch it: values ("plain"), races ("tsan") or memory ("asan").
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent))
+import run as native
+
+
+class Bug(NamedTuple):
+    name: str
+    file: str  # below csrc/cuda, or a test program
+    old: str
+    new: str
+    test: str  # tests/cuda/test_<test>.cu
+    only: str  # its tests whose names contain this
+    mode: str
+    report: str = ""  # what the output must contain, where any failure will not do
+
+
+BUGS = [
+    # ---- GEMM: naive and tiled ----
+    Bug("naive: a row too many", "gemm.cu", "row >= p.m ||", "row > p.m ||", "gemm", "naive_f32", "asan"),
+    Bug(
+        "tiled: no barrier before the tile is overwritten",
+        "gemm.cu",
+        "bs[k][x];\n      __syncthreads();",
+        "bs[k][x];",
+        "gemm",
+        "tiled_f64",
+        "tsan",
+        "data race",
+    ),
+    Bug("tiled: the ragged end of k is read", "gemm.cu", "row0 + ar < p.m && k0 + ak < p.k", "row0 + ar < p.m", "gemm",
+        "tiled_f32", "asan"),
+    # ---- GEMM: warp-tiled ----
+    Bug("warptiled: the next step overwrites this one", "gemm_warptiled.cu", "tiles + ((s + 1) & 1) * kBuffer",
+        "tiles + (s & 1) * kBuffer", "gemm", "warptiled_f32", "plain"),
+    Bug("warptiled: the columns of another lane", "gemm_warptiled.cu", "lane % 4 * V;", "lane / 8 * V;", "gemm",
+        "warptiled_f32", "plain"),
+    Bug("warptiled: a vector of a ragged row is stored whole", "gemm_warptiled.cu", "col + V <= p.n", "col < p.n",
+        "gemm", "warptiled_f32", "plain"),
+    Bug("warptiled: a pass overwrites rows that are still read", "gemm_warptiled.cu",
+        "finish<T>(p, v[l], z, r, col + l, to + l);\n        }\n      }\n      __syncthreads();",
+        "finish<T>(p, v[l], z, r, col + l, to + l);\n        }\n      }", "gemm", "warptiled_f32_large", "tsan",
+        "data race"),
+    # ---- GEMM: mma.sync ----
+    Bug("mma: multiplies before its copies have landed", "gemm_mma.cu", "cp_async_wait<kMmaStages - 2>",
+        "cp_async_wait<kMmaStages - 1>", "gemm_mma", "mma_bf16_layouts", "plain"),
+    Bug("mma: no barrier between the copies and their readers", "gemm_mma.cu",
+        "__syncthreads();  // stage s is there for all", "// stage s is there for all", "gemm_mma", "mma_bf16_layouts",
+        "tsan", "data race"),
+    Bug("mma: two of A's matrices swapped", "gemm_mma.cu", "lane / 16 * 8 + lane % 8, row / 8 + lane / 8 % 2",
+        "lane / 8 % 2 * 8 + lane % 8, row / 8 + lane / 16", "gemm_mma", "mma_bf16_layouts", "plain"),
+    Bug("mma: copies beyond the ragged end of k", "gemm_mma.cu", "bool valid = row < rows && k < ks;",
+        "bool valid = row < rows;", "gemm_mma", "mma_bf16_layouts", "asan"),
+    Bug("mma: 16 bytes from an address that is no multiple", "gemm_mma.cu", "bool whole = p.a_vector && p.b_vector &&",
+        "bool whole = (p.a_vector || p.a_cs == 1) && (p.b_vector || p.b_rs == 1) &&", "gemm_mma", "auto_takes|mma_bf16",
+        "plain", "misaligned"),
+    # ---- GEMM: TMA and wgmma ----
+    Bug("wgmma: no wait for an empty stage", "gemm_wgmma.cu", "mbarrier_wait(&empty[stage], phase ^ 1);", "",
+        "gemm_wgmma", "long_sums", "tsan"),
+    Bug("wgmma: 16 bytes more expected than come", "gemm_wgmma.cu", "mbarrier_arrive_expect(&full[stage], R::stage_bytes)",
+        "mbarrier_arrive_expect(&full[stage], R::stage_bytes + 16)", "gemm_wgmma", "long_sums", "plain", "deadlock"),
+    Bug("wgmma: a wrong advance along k", "gemm_wgmma.cu", "a + k * (kAlongA ? 2 : 128)", "a + k * (kAlongA ? 4 : 128)",
+        "gemm_wgmma", "long_sums", "plain"),
+    Bug("wgmma: a stage given back before it has been read", "gemm_wgmma.cu",
+        "wgmma_wait<1>();\n          if (lane == 0) mbarrier_arrive(&empty[before]);",
+        "if (lane == 0) mbarrier_arrive(&empty[before]);\n          wgmma_wait<1>();", "gemm_wgmma", "long_sums", "tsan"),
+    Bug("wgmma: the first stage is not waited for", "gemm_wgmma.cu", "mbarrier_wait(&full[stage], phase);",
+        "if (s > 0) mbarrier_wait(&full[stage], phase);", "gemm_wgmma", "long_sums", "plain"),
+    Bug("wgmma: the sums are read in flight", "gemm_wgmma.cu", "wgmma_wait<0>();", "", "gemm_wgmma", "long_sums",
+        "plain"),
+    Bug("wgmma: barriers used before they are there", "gemm_wgmma.cu", "    mbarrier_fence_init();\n  }\n  __syncthreads();",
+        "    mbarrier_fence_init();\n  }", "gemm_wgmma", "wgmma_f16", "tsan"),
+    Bug("wgmma: one arrival a warpgroup where one a warp comes", "gemm_wgmma.cu", "kConsumers * 4);  // one",
+        "kConsumers);  // one", "gemm_wgmma", "long_sums", "tsan"),
+    Bug("wgmma: 64 columns too near, across k", "gemm_wgmma.cu", "wgmma_descriptor(at + R::a_bytes, kBox, 1024)",
+        "wgmma_descriptor(at + R::a_bytes, kBox / 2, 1024)", "gemm_wgmma", "wgmma_bf16_layouts", "plain"),
+    Bug("wgmma: lanes read what others are still writing", "gemm_wgmma.cu",
+        "        __syncwarp();\n#pragma unroll 1", "#pragma unroll 1", "gemm_wgmma", "wgmma_f16", "tsan", "data race"),
+    # ---- convolution ----
+    Bug("conv: the row below the image", "conv2d.cu", "h < g.H && d >= 0", "h <= g.H && d >= 0", "conv2d",
+        "conv_padded", "plain"),
+    Bug("conv: positions between the strides", "conv2d.cu", "p < 0 || p % g.stride_h ||", "p < 0 ||", "conv2d",
+        "conv_strided_uneven", "plain"),
+    Bug("conv: an element of dw too many", "conv2d.cu", "if (i >= n) return;", "if (i > n) return;", "conv2d",
+        "conv_plain", "asan", "AddressSanitizer"),
+    # ---- primitives ----
+    Bug("a block's sum without a fence", "test_prim.cu", "partial[blockIdx.x] = s;\n    __threadfence();",
+        "partial[blockIdx.x] = s;", "prim", "last_block", "tsan", "data race"),
+    Bug("shared memory read before the barrier", "test_prim.cu", "partial[threadIdx.x / 32] = s;\n  __syncthreads();",
+        "partial[threadIdx.x / 32] = s;", "prim", "row_sum", "tsan", "data race"),
+    Bug("a shuffle in a branch of half a warp", "test_prim.cu", "  s = warp_sum(s);\n  if (threadIdx.x % 32 == 0) partial[",
+        "  if (threadIdx.x % 32 < 16) s = warp_sum(s);\n  if (threadIdx.x % 32 == 0) partial[", "prim", "row_sum", "plain"),
+]  # fmt: skip
+
+
+def plant(bug, into):
+    """A copy of the sources with the bug in it: (root, test program)."""
+    root = into / "tree"
+    for name in ("csrc/cuda", "tests/cuda"):
+        shutil.copytree(native.ROOT / name, root / name)
+    for header in (native.ROOT / "csrc").glob("*.*"):
+        if header.is_file():
+            shutil.copy(header, root / "csrc" / header.name)
+    file = root / ("tests/cuda" if bug.file.startswith("test_") else "csrc/cuda") / bug.file
+    text = file.read_text()
+    if text.count(bug.old) != 1:
+        raise RuntimeError(f"{bug.file} has {text.count(bug.old)} places like this, not one: {bug.old!r}")
+    file.write_text(text.replace(bug.old, bug.new))
+    return root, root / "tests/cuda" / f"test_{bug.test}.cu"
+
+
+def caught(bug, objects):
+    """Why the bug was caught (a line of the report), or None."""
+    with tempfile.TemporaryDirectory() as temporary:
+        root, test = plant(bug, Path(temporary))
+        program = native.build(test, bug.mode, Path(temporary), root, engine_from=objects, quick=True)
+        for only in bug.only.split("|"):
+            try:
+                status, output = native.run(program, bug.mode, "forward,random:1", only, timeout=120)
+            except subprocess.TimeoutExpired:
+                status, output = 1, "endless loop"
+            if status and bug.report in output:
+                for line in output.splitlines():
+                    if "SUMMARY" in line or "FAILED" in line or "runtime error" in line:
+                        return line.strip()
+                return output.splitlines()[-1]
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    bugs = [b for b in BUGS if not options.words or any(w in b.file or w in b.name for w in options.words)]
+    missed = []
+    with tempfile.TemporaryDirectory() as temporary:
+        objects = Path(temporary)
+        for mode in native.MODES:
+            native.engine(mode, objects)
+        with ThreadPoolExecutor(options.jobs) as pool:
+            for bug, why in zip(bugs, pool.map(lambda b: caught(b, objects), bugs), strict=True):
+                print(
+                    f"{'caught' if why else 'MISSED':7} {bug.mode:6} {bug.file}: {bug.name}\n{'':15}{(why or '')[:160]}",
+                    flush=True,
+                )
+                if not why:
+                    missed.append(bug.name)
+    print(f"{len(bugs)} bugs planted, {len(missed)} missed")
+    # Every kernel file has a bug of its own.
+    if not options.words:
+        files = {f.name for f in (native.ROOT / "csrc/cuda").glob("*.cu")} - {b.file for b in BUGS} - {"device.cu"}
+        if files:
+            missed.append(f"no bug planted in {sorted(files)}")
+    sys.exit("missed: " + "; ".join(missed) if missed or not bugs else 0)
+
+
+if __name__ == "__main__":
+    main()
