@@ -149,6 +149,7 @@ void check_all(Go go, bool small, double input_eps = 0) {
       if (!small) one({72, 80, 40, a, b});     // 16-byte accesses, ragged tiles
       if (!small) one({33, 66, 50, a, b, 3});  // rows of odd strides
     }
+  one({20, 45, 16, 0, 0, 3});  // rows of C that are whole vectors only with the padding
   one({1, 1, 1});
   one({1, 70, 33, 0, 1});
   one({70, 1, 33, 1, 0});

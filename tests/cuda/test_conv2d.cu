@@ -1,9 +1,10 @@
 // Convolutions by im2col against the loops that define them, in float64.
+#define FASTNN_NO_MMA
+#define FASTNN_NO_WGMMA
 #include "cuda/conv2d.cu"
 #include "cuda/gemm.cu"
-#include "cuda/gemm_mma.cu"
 #include "cuda/gemm_warptiled.cu"
-#include "cuda/gemm_wgmma.cu"
+#include "gemm_absent.h"
 #include "gemm_case.h"
 
 using namespace gemm_case;

@@ -1,8 +1,9 @@
 // The SIMT rungs of the GEMM ladder.
+#define FASTNN_NO_MMA
+#define FASTNN_NO_WGMMA
 #include "cuda/gemm.cu"
-#include "cuda/gemm_mma.cu"
 #include "cuda/gemm_warptiled.cu"
-#include "cuda/gemm_wgmma.cu"
+#include "gemm_absent.h"
 #include "gemm_case.h"
 
 using namespace gemm_case;

@@ -1,8 +1,9 @@
 // The tensor-core rung by mma.sync: bfloat16, float16, and float32 rounded to TF32.
+#define FASTNN_NO_WGMMA
 #include "cuda/gemm.cu"
 #include "cuda/gemm_mma.cu"
 #include "cuda/gemm_warptiled.cu"
-#include "cuda/gemm_wgmma.cu"
+#include "gemm_absent.h"
 #include "gemm_case.h"
 
 using namespace gemm_case;
