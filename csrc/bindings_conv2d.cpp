@@ -9,7 +9,7 @@ namespace {
 struct Geometry {
   Sizes stride, padding, dilation;  // one for each spatial dimension
   int64_t groups;
-  bool plain;
+  ConvVariant variant;
 };
 
 // The last two or three sizes of x and w, or of arguments: (depth,) height, width; depth is `flat` without one.
@@ -73,7 +73,7 @@ Conv2dShape make_shape(const char* fn, size_t dims, const Sizes& x, const Sizes&
   s.stride_d = stride.d;
   s.pad_d = pad.d;
   s.dilation_d = dilation.d;
-  s.plain = g.plain;
+  s.variant = g.variant;
   return s;
 }
 
@@ -89,6 +89,14 @@ GemmAct activation(const char* fn, const std::string& name) {
   if (name == "tanh") return GemmAct::Tanh;
   if (name == "sigmoid") return GemmAct::Sigmoid;
   throw py::value_error(std::string(fn) + "(): act '" + name + "' is not none, relu, gelu, gelu_tanh, tanh or sigmoid");
+}
+
+ConvVariant variant(const char* fn, const std::string& name) {
+  if (name == "auto") return ConvVariant::Auto;
+  if (name == "naive") return ConvVariant::Naive;
+  if (name == "packed") return ConvVariant::Packed;
+  if (name == "winograd") return ConvVariant::Winograd;
+  throw py::value_error(std::string(fn) + "(): variant '" + name + "' is not auto, naive, packed or winograd");
 }
 
 void same_dtype(const char* fn, const char* a_name, const Operand& a, const char* b_name, const Operand& b) {
@@ -162,33 +170,36 @@ py::array backward_weight(const char* fn, size_t dims, const py::array& dy, cons
   return dw;
 }
 
-// The three functions in `dims` dimensions; `plain`: by the loops that define them.
+// The three functions in `dims` dimensions; `variant`: how, of those that a shape allows.
 void bind(py::module_& m, const char* forward_name, const char* input_name, const char* weight_name, size_t dims) {
   using py::arg;
   m.def(
       forward_name,
       [=](const py::array& x, const py::array& w, const std::optional<py::array>& bias, Sizes stride, Sizes padding,
-          Sizes dilation, int64_t groups, const std::string& act, bool plain) {
-        return forward(forward_name, dims, x, w, bias, {stride, padding, dilation, groups, plain}, act);
+          Sizes dilation, int64_t groups, const std::string& act, const std::string& how) {
+        return forward(forward_name, dims, x, w, bias, {stride, padding, dilation, groups, variant(forward_name, how)},
+                       act);
       },
       arg("x"), arg("w"), arg("bias"), arg("stride"), arg("padding"), arg("dilation"), arg("groups"),
-      arg("act") = "none", arg("plain") = false);
+      arg("act") = "none", arg("variant") = "auto");
   m.def(
       input_name,
       [=](const py::array& dy, const py::array& w, const Sizes& x_shape, Sizes stride, Sizes padding, Sizes dilation,
-          int64_t groups, bool plain) {
-        return backward_input(input_name, dims, dy, w, x_shape, {stride, padding, dilation, groups, plain});
+          int64_t groups, const std::string& how) {
+        return backward_input(input_name, dims, dy, w, x_shape,
+                              {stride, padding, dilation, groups, variant(input_name, how)});
       },
       arg("dy"), arg("w"), arg("x_shape"), arg("stride"), arg("padding"), arg("dilation"), arg("groups"),
-      arg("plain") = false);
+      arg("variant") = "auto");
   m.def(
       weight_name,
       [=](const py::array& dy, const py::array& x, const Sizes& w_shape, Sizes stride, Sizes padding, Sizes dilation,
-          int64_t groups, bool plain) {
-        return backward_weight(weight_name, dims, dy, x, w_shape, {stride, padding, dilation, groups, plain});
+          int64_t groups, const std::string& how) {
+        return backward_weight(weight_name, dims, dy, x, w_shape,
+                               {stride, padding, dilation, groups, variant(weight_name, how)});
       },
       arg("dy"), arg("x"), arg("w_shape"), arg("stride"), arg("padding"), arg("dilation"), arg("groups"),
-      arg("plain") = false);
+      arg("variant") = "auto");
 }
 
 }  // namespace

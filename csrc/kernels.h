@@ -41,11 +41,14 @@ struct GemmArgs {
 // outside x; output channel k of group g = k / (K/groups) sees the C/groups channels of group g. All C-contiguous.
 // Three dimensions: x is [N, C, D, H, W], w [K, C/groups, T, R, S], y [N, K, O, P, Q]. A 2-D convolution has D = T = O
 // = 1.
+// Naive: the loops that define it. Packed: the products over staged tiles, whatever the shape. Winograd: wherever the
+// shape allows it.
+enum class ConvVariant : int { Auto, Naive, Packed, Winograd };
 struct Conv2dShape {
   int64_t N, C, H, W, K, P, Q, R, S, groups;
   int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
   int64_t D = 1, T = 1, O = 1, stride_d = 1, pad_d = 0, dilation_d = 1;
-  bool plain = false;  // by the loops that define it
+  ConvVariant variant = ConvVariant::Auto;
 };
 enum class ConvPass : int { Forward, Input };
 

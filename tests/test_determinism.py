@@ -81,6 +81,15 @@ OPS = {
     "conv2d": lambda d: F.conv2d(
         draw(5, 3, 29, 31, dtype=d), draw(17, 3, 3, 3, dtype=d, seed=1), draw(17, dtype=d), padding=1
     ),
+    "conv2d 3x3": lambda d: F.conv2d(
+        draw(5, 33, 29, 31, dtype=d), draw(37, 33, 3, 3, dtype=d, seed=1), draw(37, dtype=d), padding=1
+    ),
+    "conv2d 3x3 small images": lambda d: F.conv2d(
+        draw(9, 65, 7, 7, dtype=d), draw(70, 65, 3, 3, dtype=d, seed=1), padding=1
+    ),
+    "conv2d depthwise": lambda d: F.conv2d(
+        draw(5, 33, 29, 31, dtype=d), draw(33, 1, 5, 5, dtype=d, seed=1), draw(33, dtype=d), padding=2, groups=33
+    ),
     "conv2d stride groups": lambda d: F.conv2d(
         draw(3, 8, 29, 31, dtype=d),
         draw(16, 4, 5, 3, dtype=d, seed=1),

@@ -166,7 +166,7 @@ void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* 
               s.stride_h * s.W,
               s.stride_w};
     if (s.stride_h == 1 && s.stride_w == 1) flatten_pointwise(&t.h, &t.w);
-    run_any(t, s.plain, a + panel_elements<T>(s.groups, cg, kg * td * th * tw));
+    run_any(t, s.variant, a + panel_elements<T>(s.groups, cg, kg * td * th * tw));
   });
 }
 
@@ -195,7 +195,7 @@ void forward(const Ctx& ctx, const Conv2dShape& s, const T* x, const T* w, const
             s.O * s.P * s.Q,
             v.out,
             1};
-  run_any(t, s.plain, a + panel_elements<T>(s.groups, kg, depth));
+  run_any(t, s.variant, a + panel_elements<T>(s.groups, kg, depth));
 }
 
 template <class T>
@@ -205,7 +205,7 @@ size_t workspace_of(int threads, const Conv2dShape& s, ConvPass pass) {
     Axis h, w;
     forward_axes(s, &h, &w);
     return static_cast<size_t>(panel_elements<T>(s.groups, kg, cg * s.T * s.R * s.S)) * sizeof(T) +
-           any_workspace<T>(threads, s.N * s.O, s.groups, kg, cg * s.T, h, w, is_flat(s));
+           any_workspace<T>(threads, s.variant, s.N * s.O, s.groups, kg, cg * s.T, h, w, is_flat(s), true);
   }
   const Narrow narrow = make_narrow<T>(s);
   if (narrow.use) return narrow_workspace<T>(threads, narrow);
@@ -216,8 +216,9 @@ size_t workspace_of(int threads, const Conv2dShape& s, ConvPass pass) {
     Axis h = r.h.axis, w = r.w.axis;
     if (s.stride_h == 1 && s.stride_w == 1) flatten_pointwise(&h, &w);
     const bool flat = r.d.axis.size == 1 && td == 1 && r.d.axis.out == 1;
-    const size_t bytes = static_cast<size_t>(size) * sizeof(T) +
-                         any_workspace<T>(threads, s.N * r.d.axis.out, s.groups, cg, kg * td, h, w, flat);
+    const size_t bytes =
+        static_cast<size_t>(size) * sizeof(T) +
+        any_workspace<T>(threads, s.variant, s.N * r.d.axis.out, s.groups, cg, kg * td, h, w, flat, s.stride_w == 1);
     if (bytes > most) most = bytes;
   });
   return most;

@@ -94,6 +94,13 @@ FASTNN_INLINE Vec<T> load_lanes(const T* p, int lo, int hi) {
   } else {
     return (typename Vec<T>::V)_mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), p);
   }
+#elif defined(__AVX2__)
+  const __m256i lanes = _mm256_andnot_si256(first_lanes(Vec<T>(), lo), first_lanes(Vec<T>(), hi));
+  if constexpr (sizeof(T) == 4) {
+    return (typename Vec<T>::V)_mm256_maskload_ps(p, lanes);
+  } else {
+    return (typename Vec<T>::V)_mm256_maskload_pd(p, lanes);
+  }
 #else
   if (lo == 0) return Vec<T>::load(p, hi);
   T x[Vec<T>::size] = {};

@@ -6,7 +6,8 @@
 // L1 a vector of outputs costs 9 FMAs and, a weight serving four rows, 11 loads: 11 cycles at one 512-bit load a cycle,
 // and about 3 for the copy into the staged tile: 16 outputs (128 B of traffic) in 14 cycles are 34 GB/s a core.
 #pragma once
-#include "cpu/conv2d_task.h"
+#include "cpu/conv2d_depthwise_rows.h"
+#include "cpu/conv2d_winograd.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
@@ -21,9 +22,10 @@ struct DepthwiseCut {
   int64_t taps, p_blocks, q_blocks, stage_elements;
 };
 template <class T>
-FASTNN_INLINE DepthwiseCut<T> make_depthwise(int64_t M, int64_t C, const Axis& h, const Axis& w, bool flat) {
+FASTNN_INLINE DepthwiseCut<T> make_depthwise(ConvVariant variant, int64_t M, int64_t C, const Axis& h, const Axis& w,
+                                             bool flat) {
   DepthwiseCut<T> cut{};
-  if (M * C > 3 || M * C == 0) return cut;
+  if (M * C > 3 || M * C == 0 || variant == ConvVariant::Packed || variant == ConvVariant::Winograd) return cut;
   cut.st = make_stage(h, w, kDepthwisePixels, flat);
   cut.taps = C * h.taps * w.taps;
   cut.use = cut.st.ok && cut.taps <= 4096;
@@ -140,19 +142,30 @@ void run_depthwise(const Task<T>& t, const DepthwiseCut<T>& cut, void* workspace
   });
 }
 
-// A task by whichever way suits its shape.
+// A task by whichever way suits its shape. dense: y_col == 1.
 template <class T>
-FASTNN_INLINE size_t any_workspace(int threads, int64_t N, int64_t G, int64_t M, int64_t C, const Axis& h,
-                                   const Axis& w, bool flat) {
-  const DepthwiseCut<T> cut = make_depthwise<T>(M, C, h, w, flat);
+FASTNN_INLINE size_t any_workspace(int threads, ConvVariant variant, int64_t N, int64_t G, int64_t M, int64_t C,
+                                   const Axis& h, const Axis& w, bool flat, bool dense) {
+  if (variant == ConvVariant::Naive) return 0;
+  if (make_depthwise_rows(variant, M, C, h, w, dense).use) return 0;
+  const DepthwiseCut<T> cut = make_depthwise<T>(variant, M, C, h, w, flat);
   if (cut.use) return depthwise_workspace(threads, cut);
-  return task_workspace<T>(threads, make_cut<T>(N, G, M, C, h, w, flat));
+  const size_t direct = task_workspace<T>(threads, make_cut<T>(N, G, M, C, h, w, flat));
+  const Winograd win = make_winograd<T>(variant, N, G, M, C, h, w, dense);
+  const size_t most = win.use ? winograd_workspace<T>(threads, win, G) : 0;
+  return most > direct ? most : direct;
 }
 template <class T>
-FASTNN_INLINE void run_any(const Task<T>& t, bool plain, void* workspace) {
-  const DepthwiseCut<T> cut = make_depthwise<T>(t.M, t.C, t.h, t.w, t.x.flat());
-  if (!cut.use || plain || t.N == 0) return run_task(t, plain, workspace);
-  run_depthwise(t, cut, workspace);
+FASTNN_INLINE void run_any(const Task<T>& t, ConvVariant variant, void* workspace) {
+  if (t.N == 0) return;
+  if (variant == ConvVariant::Naive) return run_plain(t);
+  const DepthwiseRows rows = make_depthwise_rows(variant, t.M, t.C, t.h, t.w, t.y_col == 1);
+  if (rows.use) return run_depthwise_rows(t, rows);
+  const DepthwiseCut<T> cut = make_depthwise<T>(variant, t.M, t.C, t.h, t.w, t.x.flat());
+  if (cut.use) return run_depthwise(t, cut, workspace);
+  const Winograd win = make_winograd<T>(variant, t.N, t.G, t.M, t.C, t.h, t.w, t.y_col == 1);
+  if (win.use && run_winograd(t, win, workspace)) return;
+  run_task(t, workspace);
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ FASTNN_INLINE Narrow make_narrow(const Conv2dShape& s) {
   Narrow n{};
   n.K = s.K / s.groups;
   const int64_t cg = s.C / s.groups;
-  if (!is_flat(s) || s.plain) return n;
+  if (!is_flat(s) || s.variant != ConvVariant::Auto) return n;
   if (s.stride_h != 1 || s.stride_w != 1 || cg > 16 || s.R * s.S > 128 || s.P * s.Q > 65536) return n;
   n.taps = s.R * s.S;
   n.M = cg * n.taps;

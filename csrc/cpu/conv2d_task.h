@@ -528,9 +528,8 @@ size_t task_workspace(int threads, const Cut& cut) {
 }
 
 template <class T>
-void run_task(const Task<T>& t, bool plain, void* workspace) {
-  if (t.N == 0) return;
-  if (t.C == 0 || plain) return run_plain(t);
+void run_task(const Task<T>& t, void* workspace) {
+  if (t.C == 0) return run_plain(t);
   const Cut cut = make_cut<T>(t.N, t.G, t.M, t.C, t.h, t.w, t.x.flat());
   if (!cut.st.ok) return run_plain(t);
   char* memory = static_cast<char*>(workspace);

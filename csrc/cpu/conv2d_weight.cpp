@@ -3,8 +3,8 @@
 // A row of the left operand is, per image row, a run of the staged tile (conv2d.h): the kernel broadcasts from it in
 // place. The right operand is a panel of dy turned around, [pixel][64 k], packed once for all rows. The sum over images
 // and tiles is cut into chunks by the shape alone; each chunk's sum is kept, and they are added as a tree.
-#include "cpu/conv2d.h"
-#include "cpu/shuffle.h"
+#include "cpu/conv2d_depthwise_weight.h"
+#include "cpu/conv2d_winograd_weight.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
@@ -30,7 +30,7 @@ WeightCut make_weight_cut(const Conv2dShape& s) {
   WeightCut c{};
   forward_axes(s, &c.h, &c.w);
   c.st = make_stage(c.h, c.w, kWeightTilePixels, is_flat(s));
-  if (s.plain) c.st.ok = false;
+  if (s.variant == ConvVariant::Naive) c.st.ok = false;
   if (!c.st.ok) return c;
   c.G = s.groups;
   c.M = s.K / s.groups;
@@ -74,35 +74,6 @@ FASTNN_INLINE int64_t partial_bytes(const WeightCut& c) {
   return round_up(c.chunks * c.partial * static_cast<int64_t>(sizeof(T)), 64);
 }
 FASTNN_INLINE int64_t offset_bytes(const WeightCut& c) { return round_up(c.c_block * c.taps * 8, 64); }
-
-// panel[pixel][0 .. width - 1] = dy[k0 + ..][pixel], 0 for k >= M. Rows of `count` pixels; dy's rows are dy_row apart.
-template <class T>
-void pack_dy(T* panel, int width, int64_t m_left, const T* dy, int64_t channel, int64_t rows, int64_t count,
-             int64_t dy_row) {
-  constexpr int W = Vec<T>::size;
-  if (dy_row == count) {
-    count *= rows;
-    rows = 1;
-  }
-  for (int k = 0; k < width; k += W) {
-    const int real = static_cast<int>(min_i(W, m_left - k));
-    for (int64_t p = 0; p < rows; p++) {
-      T* out = panel + p * count * width + k;
-      for (int64_t q = 0; q < count; q += W) {
-        const int n = static_cast<int>(min_i(W, count - q));
-        const T* in = dy + k * channel + p * dy_row + q;
-        Vec<T> v[W];
-        for (int i = 0; i < W; i++) __builtin_prefetch(in + (W + i) * channel);  // the next channels: too many streams
-#pragma GCC unroll 16
-        for (int i = 0; i < W; i++) v[i] = i < real ? Vec<T>::load(in + i * channel, n) : Vec<T>::zero();
-        transpose(v);
-#pragma GCC unroll 16
-        for (int i = 0; i < W; i++)
-          if (i < n) v[i].store(out + (q + i) * width);
-      }
-    }
-  }
-}
 
 // The pixels of a tile: of each image, `rows` runs of `count`, in the staged buffer `pitch` and `image` apart.
 struct Runs {
@@ -294,14 +265,6 @@ void weight_item(const Conv2dShape& s, const WeightCut& c, const T* dy, const T*
   }
 }
 
-// Chunks lo .. hi - 1 added as a tree, for n <= W consecutive k.
-template <class T>
-Vec<T> tree_sum(const T* p, int64_t stride, int n, int64_t lo, int64_t hi) {
-  if (hi - lo == 1) return Vec<T>::load(p + lo * stride, n);
-  const int64_t mid = (lo + hi) / 2;
-  return tree_sum<T>(p, stride, n, lo, mid) + tree_sum<T>(p, stride, n, mid, hi);
-}
-
 // dw[g * M + k][c, r, s] from the chunks' dW^T.
 template <class T>
 void collect(const WeightCut& c, const T* partial, T* dw) {
@@ -360,6 +323,9 @@ template <class T>
 void backward_weight(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* x, T* dw) {
   if (s.C == 0) return;
   if (s.N == 0) return weight_plain(s, dy, x, dw);  // zeros
+  if (depthwise_weight_fits(s)) return depthwise_backward_weight(s, dy, x, dw);
+  const WinogradWeight win = make_winograd_weight<T>(s);
+  if (win.use && winograd_backward_weight(s, win, dy, x, dw, ctx.workspace)) return;
   const WeightCut c = make_weight_cut<T>(s);
   if (!c.st.ok) return weight_plain(s, dy, x, dw);
   char* memory = static_cast<char*>(ctx.workspace);
@@ -379,7 +345,10 @@ template <class T>
 size_t workspace_of(int threads, const Conv2dShape& s) {
   const WeightCut c = make_weight_cut<T>(s);
   if (!c.st.ok) return 0;
-  return static_cast<size_t>(offset_bytes(c) + partial_bytes<T>(c) + threads * weight_scratch<T>(c));
+  const size_t direct = static_cast<size_t>(offset_bytes(c) + partial_bytes<T>(c) + threads * weight_scratch<T>(c));
+  const WinogradWeight win = make_winograd_weight<T>(s);
+  const size_t most = win.use ? winograd_weight_workspace<T>(threads, win) : 0;
+  return most > direct ? most : direct;
 }
 
 }  // namespace

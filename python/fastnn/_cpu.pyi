@@ -224,7 +224,7 @@ def conv2d(
     dilation: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
     groups: typing.SupportsInt | typing.SupportsIndex,
     act: str = "none",
-    plain: bool = False,
+    variant: str = "auto",
 ) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
 def conv2d_backward_input(
     dy: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
@@ -234,7 +234,7 @@ def conv2d_backward_input(
     padding: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
     dilation: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
     groups: typing.SupportsInt | typing.SupportsIndex,
-    plain: bool = False,
+    variant: str = "auto",
 ) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
 def conv2d_backward_weight(
     dy: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
@@ -244,7 +244,7 @@ def conv2d_backward_weight(
     padding: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
     dilation: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
     groups: typing.SupportsInt | typing.SupportsIndex,
-    plain: bool = False,
+    variant: str = "auto",
 ) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
 def conv3d(
     x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
@@ -255,7 +255,7 @@ def conv3d(
     dilation: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
     groups: typing.SupportsInt | typing.SupportsIndex,
     act: str = "none",
-    plain: bool = False,
+    variant: str = "auto",
 ) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
 def conv3d_backward_input(
     dy: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
@@ -265,7 +265,7 @@ def conv3d_backward_input(
     padding: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
     dilation: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
     groups: typing.SupportsInt | typing.SupportsIndex,
-    plain: bool = False,
+    variant: str = "auto",
 ) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
 def conv3d_backward_weight(
     dy: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
@@ -275,7 +275,7 @@ def conv3d_backward_weight(
     padding: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
     dilation: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
     groups: typing.SupportsInt | typing.SupportsIndex,
-    plain: bool = False,
+    variant: str = "auto",
 ) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
 def counters() -> dict:
     """

@@ -8,7 +8,7 @@ from contextvars import ContextVar, Token
 
 GEMM = ("naive", "tiled", "avx2", "avx512", "blas", "auto")
 ATTENTION = ("naive", "fused", "auto")  # the matrix of scores in memory, made of ops; one kernel without it
-CONV = ("naive", "im2col", "packed", "auto")
+CONV = ("naive", "im2col", "packed", "winograd", "auto")
 SEQUENCE = ("steps", "fused", "auto")  # a loop over the time steps in Python; the whole sequence in one kernel
 FAMILIES = {"gemm": GEMM, "conv": CONV, "attention": ATTENTION, "lstm": SEQUENCE, "gru": SEQUENCE, "rnn": SEQUENCE}
 

@@ -6,6 +6,7 @@ from ..tensor import Tensor, wrap
 from .conv2d import check_size, numbers
 from .gather import gather
 from .matmul import matmul
+from .reduce import mean
 from .shape import reshape, squeeze, unsqueeze
 from .unary import operand
 
@@ -138,6 +139,9 @@ def avg_pool2d(
     if x._a.dtype.kind == "b":
         raise NotImplementedError("\"avg_pool2d_out_frame\" not implemented for 'Bool'")
     _check_sizes(x._a.shape, kernel, step, pad, (1, 1), ceil_mode, "avg_pool2d")
+    if kernel == x._a.shape[2:] and pad == (0, 0) and divisor_override is None and x._a.dtype.char in "fd":
+        r = mean(x, (2, 3), keepdim=True)  # one window: rows of a matrix, not planes of a few elements each
+        return squeeze(r, 0) if single else r
     how = (kernel, step, pad, bool(ceil_mode), bool(count_include_pad), divisor_override)
     r = wrap(Tensor._k.avg_pool2d(x._a, *how))
     if x._fn is not None and grad_mode.enabled:

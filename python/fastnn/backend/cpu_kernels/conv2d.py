@@ -1,7 +1,9 @@
 """The compiled convolution kernels, under their twins' names; what they do not cover goes to the twin.
 
-Variants: `packed` (and no choice) is the kernel that reads its windows where they lie or packs them; `im2col` writes all
-windows side by side and multiplies; `naive` is the loop that defines the kernel.
+Variants: `naive` is the loop that defines the kernel; `im2col` writes all windows side by side and multiplies; `packed`
+reads its windows where they lie or packs them, by panels; `winograd` takes 3x3 windows of stride 1 by F(2x2, 3x3), and
+all others as `packed` does. Without a choice each shape gets what suits it, depthwise and narrow ones kernels of their
+own.
 """
 
 import numpy as np
@@ -25,12 +27,12 @@ def _choose(x, kernel, twin, arguments):
     """The kernel, or by columns, as dtype and variant say."""
     variant = variants.current("conv")
     if x.dtype == _F32 or x.dtype == _F64:
-        if variant is None or variant == "packed":
+        if variant is None:
             return kernel(*arguments)
-        if variant == "naive":
-            return kernel(*arguments, plain=True)
-    elif variant == "packed":
-        raise RuntimeError(f"convolution: the variant 'packed' takes float32 and float64, got {x.dtype}")
+        if variant != "im2col":
+            return kernel(*arguments, variant=variant)
+    elif variant == "packed" or variant == "winograd":
+        raise RuntimeError(f"convolution: the variant {variant!r} takes float32 and float64, got {x.dtype}")
     return twin(*arguments, naive=variant == "naive")
 
 
