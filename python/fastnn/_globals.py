@@ -76,6 +76,8 @@ def _named(entries) -> dict:
 def _ours(module: str, name: str):
     """fastnn's layer, function of nn.functional, or vision model that the path names, or None."""
     root = module.partition(".")[0]
+    if module == "torch._C._nn":  # where torch's compiled functions say they are from
+        module = "torch.nn.functional"
     if root in ("torch", "torchvision"):
         module = _run.our_name(module) or ""
     if not (module == "fastnn.nn" or module.startswith(("fastnn.nn.", "fastnn.vision.models"))):

@@ -92,18 +92,38 @@ def test_whole_models_of_torch(zipped):
     theirs.load_state_dict(torch.load(file, weights_only=True))
 
 
-def test_whole_models_of_fastnn():
-    """Layers whose attributes are torch's."""
-    n = fastnn.nn
-    ours = n.Sequential(
-        n.Linear(4, 8), n.ReLU(), n.BatchNorm1d(8), n.Dropout(0.1), n.Linear(8, 3), n.Softmax(-1)
-    ).eval()
+# A layer and the shape that it takes.
+LAYERS = {
+    "Sequential(n.Linear(4, 8), n.ReLU(), n.BatchNorm1d(8), n.Dropout(0.1), n.Linear(8, 3), n.Softmax(-1))": (5, 4),
+    "Sequential(n.Conv2d(3, 4, 3, padding='same'), n.BatchNorm2d(4), n.MaxPool2d(2), n.Flatten())": (2, 3, 8, 8),
+    "ConvTranspose2d(3, 4, 3, 2, 1, 1)": (1, 3, 5, 5),
+    "Conv1d(3, 4, 3, groups=1, dilation=2)": (1, 3, 9),
+    "LSTM(5, 6, 2, batch_first=True, bidirectional=True)": (2, 4, 5),
+    "LSTM(5, 6, proj_size=2)": (2, 4, 5),
+    "GRU(5, 6)": (4, 2, 5),
+    "RNN(5, 6, bias=False)": (4, 2, 5),
+    "GRUCell(5, 6)": (2, 5),
+    "GroupNorm(2, 4)": (2, 4, 3, 3),
+    "LayerNorm([4, 4])": (2, 4, 4),
+    "PReLU(3)": (2, 3, 4),
+    "TransformerEncoderLayer(8, 2, 16, batch_first=True)": (2, 3, 8),
+    "TransformerEncoder(n.TransformerEncoderLayer(8, 2, 16, activation='gelu', batch_first=True), 2)": (2, 3, 8),
+}
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+@pytest.mark.parametrize("origin, reader", [(torch, fastnn), (fastnn, torch)], ids=["of_torch", "of_fastnn"])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_whole_layers(layer, origin, reader):
+    written = eval(f"n.{layer}", {"n": origin.nn}).eval()
     file = io.BytesIO()
-    fastnn.save(ours, file)
+    origin.save(written, file)
     file.seek(0)
-    theirs = torch.load(file, weights_only=False)
-    x = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
-    assert type(theirs[0]) is torch.nn.Linear
-    np.testing.assert_allclose(
-        ours(fastnn.from_numpy(x)).detach().numpy(), theirs(torch.from_numpy(x)).detach().numpy(), rtol=1e-5, atol=1e-6
-    )
+    read = reader.load(file, weights_only=False)
+    assert type(read) is getattr(reader.nn, type(written).__name__) and repr(read) == repr(written)
+    x = np.random.default_rng(0).standard_normal(LAYERS[layer]).astype(np.float32)
+    results = []
+    for T, module in ((origin, written), (reader, read)):
+        y = module(T.from_numpy(x))
+        results.append((y[0] if isinstance(y, tuple) else y).detach().numpy())
+    np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-6)

@@ -105,6 +105,12 @@ class RNNBase(Module):
     def flatten_parameters(self) -> None:
         """Nothing: weights are packed by the kernel, once a call."""
 
+    def __getstate__(self):
+        return super().__getstate__() | {"_flat_weights": self._flat_weights}  # torch's RNNs read it from a pickle
+
+    def __setstate__(self, state):
+        super().__setstate__({k: v for k, v in state.items() if k != "_flat_weights"})
+
     @property
     def _flat_weights(self):
         return [getattr(self, name) for name in self._flat_weights_names]
