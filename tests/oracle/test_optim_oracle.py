@@ -310,3 +310,28 @@ def test_optimizers_refuse_what_torchs_refuse():
     p.grad = fastnn.ones(2)
     with pytest.raises(RuntimeError, match="dense gradients"):
         fastnn.optim.SparseAdam([p]).step()
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+@pytest.mark.parametrize(
+    "name", ["SGD", "Adagrad", "SparseAdam", "Adam", "AdamW", "NAdam", "RMSprop", "ASGD", "Adadelta", "Adamax"]
+)
+def test_sparse_gradients(name):
+    """Rows that a batch did not touch stay as they are, or the optimizer refuses."""
+    results = []
+    for T in (torch, fastnn):
+        T.manual_seed(0)
+        layer = T.nn.Embedding(7, 3, sparse=True)
+        opt = getattr(T.optim, name)(layer.parameters(), lr=0.1)
+        try:
+            for ids in ([1, 2, 1], [5, 1, 0]):
+                opt.zero_grad()
+                layer(T.tensor(ids)).square().sum().backward()
+                opt.step()
+            results.append(layer.weight.detach().numpy())
+        except RuntimeError as error:
+            results.append(str(error))
+    if isinstance(results[0], str):
+        assert results[0] == results[1]
+    else:
+        np.testing.assert_allclose(*results, rtol=1e-6)

@@ -250,8 +250,15 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            self._update(group)
+        try:
+            for group in self.param_groups:
+                self._update(group)
+        except NotImplementedError:
+            if any(p._grad is not None and p._grad.is_sparse for g in self.param_groups for p in g["params"]):
+                name = "Adam" if type(self).__name__ == "AdamW" else type(self).__name__
+                hint = ", please consider SparseAdam instead" if name == "Adam" else ""
+                raise RuntimeError(f"{name} does not support sparse gradients{hint}") from None
+            raise
         return loss
 
     # ---- saving and loading ----
