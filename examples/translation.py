@@ -123,7 +123,7 @@ def exact(model, x, y):
 
 def main():
     parser = common.parser(__doc__)
-    parser.add_argument("--steps", type=int, default=2000, help="of each model (quick: 150, soft attention alone)")
+    parser.add_argument("--steps", type=int, default=800, help="of each model (quick: 150, soft attention alone)")
     options = common.parse(parser)
     report = common.Report(options, "Sequence to sequence")
     x, y, characters = dates(options, 12000)
