@@ -15,7 +15,9 @@ import sys
 from pathlib import Path
 
 # Kernels (a part of the demangled name) that may use the stack.
-ALLOWED_STACK = {}
+ALLOWED_STACK = {
+    "FamilyE1E": "Family::Rare of elementwise_rare.cu: sin, cos and tan of large arguments",
+}
 # By source file: instructions that its machine code for an architecture must contain.
 INSTRUCTIONS = {
     "gemm_wgmma": ("sm_90a", ("HGMMA", "UTMALDG", "SYNCS")),
@@ -23,7 +25,10 @@ INSTRUCTIONS = {
     "gemm_warptiled": ("sm_80", ("LDG.E.128", "LDS.128", "FFMA", "DFMA", "STG.E.128")),
 }
 # Memory-bound: 16-byte loads somewhere in the file's code.
-MEMORY_BOUND = ("copy", "elementwise", "reduce", "softmax", "cross_entropy", "norm", "optim", "dropout", "embedding")
+MEMORY_BOUND = (
+    "copy", "elementwise", "reduce", "softmax", "cross_entropy", "layer_norm", "group_norm", "batch_norm", "optim",
+    "random", "embedding",
+)  # fmt: skip
 
 
 def tool(name):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
+import planted_memory
 import run as native
 
 
@@ -108,6 +109,7 @@ BUGS = [
     Bug("a shuffle in a branch of half a warp", "test_prim.cu", "  s = warp_sum(s);\n  if (threadIdx.x % 32 == 0) partial[",
         "  if (threadIdx.x % 32 < 16) s = warp_sum(s);\n  if (threadIdx.x % 32 == 0) partial[", "prim", "row_sum", "plain"),
 ]  # fmt: skip
+BUGS += [Bug(*bug) for bug in planted_memory.BUGS]
 
 
 def plant(bug, into):

@@ -1,5 +1,6 @@
 // Elementwise ops, copies and casts against float64: every op and dtype, ragged sizes, broadcasting, strides.
 #include "cuda/elementwise.cu"
+#include "cuda/elementwise_rare.cu"
 #include "strided_case.h"
 
 using namespace fastnn::cuda;
