@@ -335,3 +335,48 @@ def test_sparse_gradients(name):
         assert results[0] == results[1]
     else:
         np.testing.assert_allclose(*results, rtol=1e-6)
+
+
+AVERAGES = {
+    "mean": lambda S: {},
+    "use_buffers": lambda S: {"use_buffers": True},
+    "ema": lambda S: {"avg_fn": S.get_ema_avg_fn(0.9)},
+    "ema_list": lambda S: {"multi_avg_fn": S.get_ema_multi_avg_fn(0.9), "use_buffers": True},
+    "mean_list": lambda S: {"multi_avg_fn": S.get_swa_multi_avg_fn()},
+}
+
+
+@pytest.mark.parametrize("kind", AVERAGES)
+def test_averaged_models(kind):
+    """Weights, buffers, batch statistics and the annealed rate, step by step."""
+    results = []
+    for T in (torch, fastnn):
+        S = __import__(f"{T.__name__}.optim.swa_utils", fromlist=["x"])
+        T.manual_seed(0)
+        model = T.nn.Sequential(T.nn.Linear(4, 3), T.nn.BatchNorm1d(3), T.nn.Linear(3, 1))
+        opt = T.optim.SGD(model.parameters(), 0.1)
+        rate = S.SWALR(opt, 0.02, anneal_epochs=3, anneal_strategy="linear" if kind == "ema" else "cos")
+        average = S.AveragedModel(model, **AVERAGES[kind](S))
+        batches = [T.randn(6, 4) for _ in range(5)]
+        rates = []
+        for x in batches:
+            opt.zero_grad()
+            model(x).square().mean().backward()
+            opt.step()
+            average.update_parameters(model)
+            rate.step()
+            rates.append(rate.get_last_lr()[0])
+        before = [t.detach().numpy().copy() for t in average.state_dict().values()]
+        S.update_bn([(x, 0) for x in batches], average)
+        after = [t.detach().numpy() for t in average.state_dict().values()]
+        results.append((rates, list(average.state_dict()), before, after))
+    theirs, ours = results
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-12)
+    assert ours[1] == theirs[1]
+    for a, b in zip(ours[2] + ours[3], theirs[2] + theirs[3], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    for bad in ({"anneal_strategy": "x"}, {"anneal_epochs": -1}):
+        for T in (torch, fastnn):
+            S = __import__(f"{T.__name__}.optim.swa_utils", fromlist=["x"])
+            with pytest.raises(ValueError, match="anneal"):
+                S.SWALR(T.optim.SGD(T.nn.Linear(1, 1).parameters()), 0.1, **bad)

@@ -31,4 +31,13 @@ __all__ = [
     "Rprop",
     "SparseAdam",
     "lr_scheduler",
+    "swa_utils",
 ]
+
+
+def __getattr__(name):
+    if name == "swa_utils":  # imported when first named
+        import importlib
+
+        return importlib.import_module("fastnn.optim.swa_utils")
+    raise AttributeError(f"module 'fastnn.optim' has no attribute {name!r}")
