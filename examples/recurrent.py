@@ -158,7 +158,7 @@ def main():
     parser = common.parser(__doc__, with_torch=True)
     parser.add_argument("--cell", choices=CELLS, default="lstm", help="of the large character model")
     parser.add_argument("--epochs", type=int, default=7, help="of the large character model (quick: none)")
-    parser.add_argument("--steps", type=int, default=2500, help="of the adding problem (quick: 400, at T=20)")
+    parser.add_argument("--steps", type=int, default=4000, help="of the adding problem (quick: 400, at T=20)")
     options = common.parse(parser)
     report = common.Report(options, "Recurrent networks")
     quick = options.quick

@@ -69,7 +69,7 @@ def twins_found(vocabulary, vectors, ranked):
 
 def main():
     parser = common.parser(__doc__)
-    parser.add_argument("--epochs", type=int, default=10, help="of CBOW, the main model (quick: 4, smaller)")
+    parser.add_argument("--epochs", type=int, default=8, help="of CBOW, the main model (quick: 4, smaller)")
     parser.add_argument("--rate", type=float, default=3e-3)
     options = common.parse(parser)
     report = common.Report(options, "Word vectors")
