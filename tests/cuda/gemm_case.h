@@ -151,6 +151,7 @@ void check_all(Go go, bool small, double input_eps = 0) {
     }
   one({20, 45, 16, 0, 0, 3});  // rows of C that are whole vectors only with the padding
   one({1, 1, 1});
+  one({40, 48, 32, 0, 1, 1});  // whole vectors of k, at odd addresses
   one({1, 70, 33, 0, 1});
   one({70, 1, 33, 1, 0});
   one({5, 9, 0});  // no products: zeros

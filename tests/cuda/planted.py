@@ -112,6 +112,13 @@ BUGS = [
 BUGS += [Bug(*bug) for bug in planted_memory.BUGS]
 
 
+# Those of the memory-bound kernels.
+if (Path(__file__).parent / "planted_memory.py").exists():
+    import planted_memory
+
+    BUGS += [Bug(*b) for b in planted_memory.BUGS]
+
+
 def plant(bug, into):
     """A copy of the sources with the bug in it: (root, test program)."""
     root = into / "tree"
@@ -136,7 +143,7 @@ def caught(bug, objects):
         for only in bug.only.split("|"):
             try:
                 status, output = native.run(program, bug.mode, "forward,random:1", only, timeout=120)
-            except subprocess.TimeoutExpired:
+            except subprocess.TimeoutExpired:  # values in flight may decide how long a kernel runs
                 status, output = 1, "endless loop"
             if status and bug.report in output:
                 for line in output.splitlines():
