@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 import planted_memory
+import planted_memory
 import run as native
 
 
@@ -113,10 +114,7 @@ BUGS += [Bug(*bug) for bug in planted_memory.BUGS]
 
 
 # Those of the memory-bound kernels.
-if (Path(__file__).parent / "planted_memory.py").exists():
-    import planted_memory
-
-    BUGS += [Bug(*b) for b in planted_memory.BUGS]
+BUGS += [Bug(*b) for b in planted_memory.BUGS]
 
 
 def plant(bug, into):
