@@ -11,6 +11,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 
 #include "cuda/emu/internal.h"
 
@@ -244,6 +245,8 @@ void give_fiber(Fiber* f) {
 #endif
 }
 
+std::unordered_map<char*, unsigned> arena_turns;
+
 char* take_arena() {
   char* a;
   if (!free_arenas.empty() && arenas_made >= kArenasBeforeReuse) {
@@ -271,7 +274,7 @@ void thread_exits(Fiber* f) {
       fail(m->where, "%s waits for lane %u of warp %u, which has exited", m->what, lane, f->view.linear / 32);
   release(end_token);
   release(f->stack);
-  release(b->arena_token);
+  release(b->arena_end);
   f->done = true;
   --b->live;
   --b->group->live;
@@ -318,7 +321,11 @@ Group* make_group(const Launch& l, const std::vector<Index3>& indices) {
     b->threads = b->live = n;
     b->group = g;
     b->arena = take_arena();
-    b->arena_token = b->arena + kArenaBytes - 64;
+    // A block is ordered after the one that had its memory before, but not its threads after each other: two tokens,
+    // taken in turn.
+    const unsigned turn = arena_turns[b->arena]++ & 1;
+    b->arena_token = b->arena + kArenaBytes - 64 * (1 + turn);
+    b->arena_end = b->arena + kArenaBytes - 64 * (2 - turn);
     b->static_used = 0;
     b->dynamic_bytes = l.shared;
     FASTNN_UNPOISON(b->arena, kArenaBytes);

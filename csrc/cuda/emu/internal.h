@@ -104,7 +104,7 @@ struct Block {
   Barrier barriers[16];
   std::vector<std::vector<Meeting*>> warps;
   std::vector<Fiber*> fibers;
-  void* arena_token;
+  void *arena_token, *arena_end;  // of the memory's last owner, and of this one for the next
   AsyncState* async;
 };
 
