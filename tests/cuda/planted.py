@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 import planted_memory
-import planted_memory
 import run as native
 
 
@@ -110,7 +109,6 @@ BUGS = [
     Bug("a shuffle in a branch of half a warp", "test_prim.cu", "  s = warp_sum(s);\n  if (threadIdx.x % 32 == 0) partial[",
         "  if (threadIdx.x % 32 < 16) s = warp_sum(s);\n  if (threadIdx.x % 32 == 0) partial[", "prim", "row_sum", "plain"),
 ]  # fmt: skip
-BUGS += [Bug(*bug) for bug in planted_memory.BUGS]
 
 
 # Those of the memory-bound kernels.
