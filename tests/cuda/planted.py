@@ -111,10 +111,6 @@ BUGS = [
 ]  # fmt: skip
 
 
-# Those of the memory-bound kernels.
-BUGS += [Bug(*b) for b in planted_memory.BUGS]
-
-
 def plant(bug, into):
     """A copy of the sources with the bug in it: (root, test program)."""
     root = into / "tree"
