@@ -394,6 +394,7 @@ TEST(shapes_and_strides) {
       {{4, 12}, {12, 1}, {}, {12, 1}},
       {{4, 12}, {12, 1}, {12, 1}, {}},  // numbers
       {{2, 300}, {304, 1}, {300, 1}, {300, 1}},
+      {{3, 6}, {8, 1}, {8, 1}, {0, 1}},  // rows of a pack and a half
   };
   for (const Case& c : cases)
     for (Op op : ops)
