@@ -106,9 +106,16 @@ BUGS = [
         "partial[blockIdx.x] = s;", "prim", "last_block", "tsan", "data race"),
     Bug("shared memory read before the barrier", "test_prim.cu", "partial[threadIdx.x / 32] = s;\n  __syncthreads();",
         "partial[threadIdx.x / 32] = s;", "prim", "row_sum", "tsan", "data race"),
+    Bug("a block of a cluster leaves while others read", "test_prim.cu",
+        "  cluster_sync();  // nobody leaves while others read\n", "", "prim", "clusters", "plain"),
+    Bug("a step begins before the grid has ended the last one", "test_prim.cu", "    grid_barrier(counter);\n", "",
+        "prim", "grid_barriers", "plain"),
+    Bug("a copy's stage overwritten while it is read", "test_prim.cu",
+        "ring[t % 2][127 - i];\n    __syncthreads();", "ring[t % 2][127 - i];", "prim", "asynchronous", "tsan"),
     Bug("a shuffle in a branch of half a warp", "test_prim.cu", "  s = warp_sum(s);\n  if (threadIdx.x % 32 == 0) partial[",
         "  if (threadIdx.x % 32 < 16) s = warp_sum(s);\n  if (threadIdx.x % 32 == 0) partial[", "prim", "row_sum", "plain"),
 ]  # fmt: skip
+BUGS += [Bug(*b) for b in planted_memory.BUGS]
 
 
 def plant(bug, into):

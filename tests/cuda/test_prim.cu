@@ -1,5 +1,6 @@
 // The primitives under the emulator: barriers, warps, atomics, shared memory, and what is reported.
 #include "cuda/launch.h"
+#include "cuda/prim_async.h"
 #ifdef FASTNN_EMU
 #include "native.h"
 #endif
@@ -92,6 +93,63 @@ __global__ void partial_mask(float* y) {
   if (threadIdx.x < 16) y[threadIdx.x] = __shfl_xor_sync(kFullWarp, 1.0f, 1);
 }
 
+// Each block adds up its neighbours' numbers, read from their shared memory.
+__global__ void cluster_sum(const float* x, float* y) {
+  FASTNN_SHARED(mine, float[32]);
+  mine[threadIdx.x] = x[blockIdx.x * 32 + threadIdx.x];
+  cluster_sync();
+  float s = 0;
+  for (unsigned r = 0; r < 4; ++r) s += cluster_shared(mine, r)[threadIdx.x];
+  y[blockIdx.x * 32 + threadIdx.x] = s;
+  cluster_sync();  // nobody leaves while others read
+}
+
+// Every block tells rank 0 that its number is there; rank 0 waits for all.
+__global__ void cluster_arrivals(float* y) {
+  FASTNN_SHARED(number, float[4]);
+  FASTNN_SHARED(here, Mbarrier);
+  if (threadIdx.x == 0) mbarrier_init(&here, 4);
+  mbarrier_fence_init();
+  cluster_sync();
+  if (threadIdx.x == 0) {
+    cluster_shared(number, 0)[cluster_rank()] = cluster_rank() + 1.0f;
+    mbarrier_arrive_peer(&here, 0);
+  }
+  if (cluster_rank() == 0 && threadIdx.x == 0) {
+    mbarrier_wait(&here, 0);
+    y[blockIdx.x / 4] = number[0] + number[1] + number[2] + number[3];
+  }
+  cluster_sync();
+}
+
+// Steps that need the whole grid: y[i] becomes the sum of its neighbours, again and again.
+__global__ void diffuse(float* a, float* b, int n, int steps, unsigned* counter) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  for (int s = 0; s < steps; ++s) {
+    const float* from = s % 2 ? b : a;
+    float* to = s % 2 ? a : b;
+    if (i < n) to[i] = (i > 0 ? from[i - 1] : 0) + (i + 1 < n ? from[i + 1] : 0);
+    grid_barrier(counter);
+  }
+}
+
+// A ring of two stages of cp.async.
+__global__ void copied(const float* x, float* y, int tiles) {
+  FASTNN_SHARED(ring, float[2][128]);
+  auto fetch = [&](int t) {
+    if (t < tiles) cp_async16(&ring[t % 2][threadIdx.x * 4], x + t * 128 + threadIdx.x * 4, true);
+    cp_async_commit();
+  };
+  fetch(0);
+  for (int t = 0; t < tiles; ++t) {
+    fetch(t + 1);
+    cp_async_wait<1>();
+    __syncthreads();
+    for (int i = threadIdx.x; i < 128; i += 32) y[t * 128 + i] = ring[t % 2][127 - i];
+    __syncthreads();
+  }
+}
+
 }  // namespace
 
 #ifdef FASTNN_EMU  // nvcc compiles the kernels alone
@@ -166,6 +224,44 @@ TEST(sixteen_bit_floats) {
     f16 h{static_cast<uint16_t>(i)};
     if (!std::isnan(to_float(h))) NEAR(from_float<f16>(to_float(h)).bits, i, 0);
   }
+}
+
+TEST(clusters_read_each_other) {
+  auto x = random_floats(8 * 32);
+  std::vector<float> y(8 * 32, NAN), z(2, NAN);
+  launch_cluster("cluster_sum", cluster_sum, 8, 32, 4, 0, nullptr, x.data(), y.data());
+  for (int i = 0; i < 256; ++i) {
+    double s = 0;
+    for (int r = 0; r < 4; ++r) s += x[i / 128 * 128 + r * 32 + i % 32];
+    NEAR(y[i], s, 1e-6);
+  }
+  launch_cluster("cluster_arrivals", cluster_arrivals, 8, 32, 4, 0, nullptr, z.data());
+  for (float v : z) NEAR(v, 10, 0);
+}
+
+TEST(grid_barriers) {
+  const int n = 100;
+  auto a = random_floats(n);
+  std::vector<float> b(n, NAN);
+  std::vector<double> want(a.begin(), a.end()), next(n);
+  unsigned counter = 0;
+  launch_cooperative("diffuse", diffuse, 4, 32, 0, nullptr, a.data(), b.data(), n, 5, &counter);
+  for (int s = 0; s < 5; ++s) {
+    for (int i = 0; i < n; ++i) next[i] = (i ? want[i - 1] : 0) + (i + 1 < n ? want[i + 1] : 0);
+    want = next;
+  }
+  for (int i = 0; i < n; ++i) NEAR(b[i], want[i], 1e-4);
+  THROWS(launch("diffuse", diffuse, 4, 32, 0, nullptr, a.data(), b.data(), n, 1, &counter), "cooperative");
+}
+
+TEST(asynchronous_copies) {
+  auto x = random_floats(128 * 5);
+  std::vector<float> y(128 * 5, NAN);
+  // cp.async wants 16-byte addresses
+  std::vector<float4> aligned(32 * 5);
+  std::memcpy(aligned.data(), x.data(), x.size() * 4);
+  launch("copied", copied, 1, 32, 0, nullptr, reinterpret_cast<const float*>(aligned.data()), y.data(), 5);
+  for (int i = 0; i < 640; ++i) NEAR(y[i], x[i / 128 * 128 + 127 - i % 128], 0);
 }
 
 TEST(misuse_is_reported) {
