@@ -39,15 +39,13 @@ __global__ void __launch_bounds__(256) im2col_kernel(const Geometry g, const T* 
 
 // dx[n, c, d, h, w]: the sum of the columns' elements that were read from there.
 template <class T>
-__global__ void __launch_bounds__(256) col2im_kernel(const Geometry g, const T* col, T* dx, int images) {
-  int64_t total = int64_t(images) * g.C * g.D * g.H * g.W, positions = int64_t(g.O) * g.P * g.Q;
-  int taps = g.T * g.R * g.S;
-  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < total; i += int64_t(gridDim.x) * blockDim.x) {
-    int w = static_cast<int>(i % g.W), h = static_cast<int>(i / g.W % g.H);
-    int64_t rest = i / g.W / g.H;
-    int d = static_cast<int>(rest % g.D);
-    int64_t plane = rest / g.D;  // image and channel
-    const T* from = col + plane * taps * positions;
+__global__ void __launch_bounds__(256) col2im_kernel(const Geometry g, const T* col, T* dx, int planes) {
+  int size = g.D * g.H * g.W, positions = g.O * g.P * g.Q, taps = g.T * g.R * g.S;
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= size) return;
+  int w = i % g.W, h = i / g.W % g.H, d = i / g.W / g.H;
+  for (int plane = blockIdx.y; plane < planes; plane += gridDim.y) {  // image and channel
+    const T* from = col + int64_t(plane) * taps * positions;
     typename Accumulator<T>::type sum = 0;
     for (int t = 0; t < g.T; ++t) {
       int o = d + g.pad_d - t * g.dilation_d;
@@ -60,11 +58,11 @@ __global__ void __launch_bounds__(256) col2im_kernel(const Geometry g, const T* 
           if (q < 0 || q % g.stride_w || q / g.stride_w >= g.Q) continue;
           int tap = (t * g.R + r) * g.S + s;
           sum +=
-              to_acc(from[tap * positions + (int64_t(o / g.stride_d) * g.P + p / g.stride_h) * g.Q + q / g.stride_w]);
+              to_acc(from[int64_t(tap) * positions + (o / g.stride_d * g.P + p / g.stride_h) * g.Q + q / g.stride_w]);
         }
       }
     }
-    dx[i] = from_acc<T>(sum);
+    dx[int64_t(plane) * size + i] = from_acc<T>(sum);
   }
 }
 
@@ -216,8 +214,8 @@ void input(const Conv2dShape& s, Dtype dtype, const T* dy, const T* w, T* dx, T*
     products(s, p, g, o, count, sizeof(T), p.Kg * p.crs, p.Kg * p.positions, p.crs * p.positions, image_y, image_col,
              stream);
     if (!p.direct)
-      launch("conv2d", col2im_kernel<T>, flat_grid(count * image_x), dim3(256), 0, stream, p.g, col, dx + n0 * image_x,
-             count);
+      launch("conv2d", col2im_kernel<T>, column_grid(s.D * s.H * s.W, count * s.C), dim3(256), 0, stream, p.g, col,
+             dx + n0 * image_x, static_cast<int>(count * s.C));
   });
 }
 
