@@ -35,6 +35,10 @@ def tables() -> list[str]:
 
 def select(table: str):
     """Make `table` the one in use; returns the backend module."""
+    if table == "cuda":
+        import emulation
+
+        return emulation.kernels_of_host_arrays()
     if table == "numpy":
         backend.use("numpy")
     else:
@@ -48,15 +52,29 @@ def select(table: str):
 @pytest.fixture(params=tables())
 def table(request):
     """Runs the test once per table, and puts the default back after it."""
+    yield from _selected(request.param)
+
+
+@pytest.fixture(params=[*tables(), "cuda"])
+def any_table(request):
+    """As table, and once for device "cuda", which without a GPU is emulated (tests/emulation)."""
+    yield from _selected(request.param)
+
+
+def _selected(name):
     before = backend.active().name
     isa = None
     if "cpu" in backend.available():
         from fastnn import _cpu
 
         isa = _cpu.isa()
-    yield select(request.param)
+    yield select(name)
     if isa:
         from fastnn import _cpu
 
         _cpu.set_isa(isa)
     backend.use(before)
+    if name == "cuda":
+        import emulation
+
+        emulation.uninstall()

@@ -1,5 +1,21 @@
 """Where tensors live, and how they lie in memory."""
 
+import importlib
+import threading
+
+from . import _tape, backend
+from .backend import xp
+
+
+class _Contexts(threading.local):
+    """The devices entered by `with device(...)`, innermost last."""
+
+    def __init__(self):
+        self.stack = []
+
+
+_contexts = _Contexts()
+
 
 class device:
     """Where a tensor lives: 'cpu' (or 'cuda:0', for builds that have it)."""
@@ -39,33 +55,97 @@ class device:
         return device, (self.type, self.index)
 
     def __enter__(self):
-        check_device(self, "with device")
+        context = placed(self)
+        _contexts.stack.append(context)
+        context.__enter__()
         return self
 
     def __exit__(self, *exc):
-        return None
+        _contexts.stack.pop().__exit__()
 
 
-CPU = device("cpu")
+CPU, CUDA = device("cpu"), device("cuda", 0)
 
 
-def check_device(d, function: str) -> None:
-    """Raise unless `d` names the CPU: the one device of this build."""
-    if d is None or d is CPU:
-        return
+class _Here(threading.local):
+    """Where tensors are made that name no device: xp, or the device's names (backend/devices.py)."""
+
+    names = xp
+    device = CPU
+
+
+here = _Here()
+on_cuda = None  # the device's names, once it is in use
+
+
+def use_cuda(function: str):
+    """The array functions of the CUDA device; RuntimeError where there is none."""
+    global on_cuda
+    if on_cuda is None:
+        from .backend import cuda_runtime
+        from .tensor import Tensor
+
+        cuda_runtime.require(f"{function}: device='cuda'")
+        devices = importlib.import_module(f"{backend.__name__}.devices")
+        Tensor._k = devices.activate(backend.active())
+        _tape.on_device = _backward_on
+        on_cuda = devices.on_device
+    return on_cuda
+
+
+def check_device(d, function: str):
+    """The array functions (xp's names) of the device `d`, None for the default one. Raises where it is not here."""
+    if d is None:
+        return here.names
+    if d is CPU:
+        return xp
     d = device(d)
-    if d.type != "cpu":
-        raise RuntimeError(f"{function}: device={str(d)!r} is not available in this build; use device='cpu'")
+    if d.type == "cpu":
+        return xp
+    if d.type == "cuda":
+        names = use_cuda(function)
+        if d.index:
+            raise RuntimeError(
+                f"{function}: device={str(d)!r}: fastnn uses one CUDA device, 'cuda:0'; CUDA_VISIBLE_DEVICES chooses which"
+            )
+        return names
+    raise RuntimeError(f"{function}: device={str(d)!r} is not available in this build; use device='cpu'")
+
+
+class placed:
+    """A context in which tensors that name no device are made on `d`."""
+
+    def __init__(self, d, function="with device"):
+        self._there = (check_device(d, function), CUDA if d.type == "cuda" else CPU)
+
+    def __enter__(self):
+        self._before = (here.names, here.device)
+        here.names, here.device = self._there
+        return self
+
+    def __exit__(self, *exc):
+        here.names, here.device = self._before
+
+
+def _backward_on(g):
+    """The context for a rule of create_graph whose gradient is `g`: what it makes belongs beside it."""
+    if g.__class__ is list:
+        g = next(v for v in g if v is not None)
+    return placed(CUDA if getattr(g, "is_cuda", False) else CPU)
 
 
 def set_default_device(device) -> None:
-    """Where tensors are made that name no device: 'cpu' (or None), the one device of this build."""
-    check_device(device, "set_default_device")
+    """Where tensors are made that name no device, in this thread: 'cpu' (or None), or 'cuda'."""
+    d = CPU if device is None else _device(device)
+    here.names, here.device = check_device(d, "set_default_device"), CUDA if d.type == "cuda" else CPU
 
 
 def get_default_device():
     """The device of tensors that name none."""
-    return CPU
+    return here.device
+
+
+_device = device
 
 
 class layout:

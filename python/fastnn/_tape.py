@@ -233,6 +233,7 @@ class RowGradient:
 
 _marks = itertools.count(1)
 _FREED = object()
+on_device = None  # once a device is in use: gradient -> the context in which a rule of create_graph runs
 
 
 def _reachable(roots, mark):
@@ -294,6 +295,7 @@ def _leading_to(order, capture):
 
 def _push(k, order, retain_graph, create_graph, capture, wrap):
     add = k.add
+    on = on_device
     for node in order:
         g = node.g
         if g is None:
@@ -332,7 +334,13 @@ def _push(k, order, retain_graph, create_graph, capture, wrap):
                     _modified(node)
         if create_graph:
             saved = _as_tensors(node, wrap)
-        grads = node.rule(k, g, saved, node.next)
+        if on is None:
+            grads = node.rule(k, g, saved, node.next)
+        elif create_graph:
+            with on(g):
+                grads = node.rule(k, g, saved, node.next)
+        else:
+            grads = node.rule(k.of(g), g, saved, node.next)
         g = None
         if not retain_graph and node.keep:  # what saved no tensor may run again, as in torch
             node.saved = _FREED

@@ -316,10 +316,11 @@ class Unpickler:
         if len(given) == 4 and given[0] == "module" and isinstance(given[1], _Class):
             self._push(given[1])  # a class with its source text, as torch before 1.6 kept it
             return
-        kind, storage, key, _, count = given[:5]
-        if kind != "storage" or not isinstance(storage, _Name) or not isinstance(key, str) or type(count) is not int:
+        kind, storage, key, location, count = given[:5]
+        names = isinstance(storage, _Name) and isinstance(key, str) and isinstance(location, str)
+        if kind != "storage" or not names or type(count) is not int:
             raise ValueError("a persistent id that is no storage")
-        self._push(self.storage(storage.name, key, count))
+        self._push(self.storage(storage.name, key, count, location))
 
     def _put(self, number):
         self.memo[number] = self.stack[-1]

@@ -21,6 +21,7 @@ __all__ = [
     "set_rng_state",
 ]
 
+_device = device
 _DEFAULT_SEED = 67280421310721  # of a new Generator, as in torch
 _Engine = None  # the backend's class
 
@@ -53,16 +54,17 @@ def _random_seed() -> int:
 class Generator:
     """A stream of random numbers with a state of its own, for the `generator=` argument of the functions that draw."""
 
-    __slots__ = ("_seed", "_engine", "__weakref__")
+    __slots__ = ("_device", "_seed", "_engine", "__weakref__")
 
     def __init__(self, device="cpu"):
         check_device(device, "Generator")
+        self._device = _device(device)
         self._seed = _DEFAULT_SEED
         self._engine = None  # made at the first use: an import pays nothing for it
 
     @property
     def device(self):
-        return device("cpu")
+        return self._device
 
     def manual_seed(self, seed: int):
         """Restart the stream at `seed`."""
@@ -96,7 +98,7 @@ class Generator:
 
     def clone_state(self):
         """A new generator at the same place of the same stream."""
-        g = Generator()
+        g = Generator(self._device)
         g.set_state(self.get_state())
         return g
 
@@ -104,7 +106,7 @@ class Generator:
         return _rebuild, (self.get_state(),)
 
     def __repr__(self) -> str:
-        return f"<fastnn.Generator device=cpu seed={self._seed}>"
+        return f"<fastnn.Generator device={self._device} seed={self._seed}>"
 
 
 def _rebuild(state):

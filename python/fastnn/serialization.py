@@ -90,15 +90,51 @@ def load(f, map_location=None, pickle_module=None, *, weights_only: bool | None 
     """Read a file of save, or of torch.save (also of torch before 1.6): tensors, numbers, strings, arrays, containers of
     them, and models of fastnn.nn's classes.
 
-    f: a path or a binary file object. Tensors come to the CPU whatever device they were saved from. Objects of other
+    f: a path or a binary file object. map_location: the device that tensors come to, or a dict from the devices they
+    were saved from to those they come to; without it they come to the CUDA device that they were saved from where there
+    is one, and to the CPU otherwise (as with a function for map_location). Objects of other
     classes are made where the class was given to add_safe_globals, or, with weights_only=False, where the script has
     imported it already; constructors are not called. Files that ask for anything else are refused with ValueError.
     """
     weights_only = weights_only is not False
+    place = _placing(map_location)
     if hasattr(f, "read"):
-        return _read(f, getattr(f, "name", "the file"), weights_only)
+        return _read(f, getattr(f, "name", "the file"), weights_only, place)
     with open(f, "rb") as file:
-        return _read(file, os.fspath(f), weights_only)
+        return _read(file, os.fspath(f), weights_only, place)
+
+
+def _placing(map_location):
+    """From the location in a file to the array functions of the device where its storages go."""
+    from .tensor import check_device
+
+    if map_location is None:
+
+        def place(location):
+            if location.startswith("cuda"):
+                from . import cuda
+
+                if cuda.is_available():
+                    return check_device("cuda", "load")
+            return xp
+
+    elif isinstance(map_location, dict):
+
+        def place(location):
+            return check_device(map_location.get(location, "cpu"), "load")
+
+    elif callable(map_location):
+
+        def place(location):
+            return xp
+
+    else:
+        names = check_device(map_location, "load")
+
+        def place(location):
+            return names
+
+    return place
 
 
 def _write_zip(file, program, storages):
@@ -125,6 +161,7 @@ def _write_zip(file, program, storages):
 
 
 def _little_endian_bytes(array):
+    array = xp.host(array)
     if array.dtype.byteorder == ">":
         array = array.astype(array.dtype.newbyteorder("<"))
     return memoryview(array.reshape(-1).view("uint8")) if array.size else b""
@@ -333,7 +370,7 @@ class _Writer:
         self._text("storage")
         self._global("torch", _STORAGE_OF[dt.from_np(array.dtype)])
         self._text(str(key))
-        self._text("cpu")
+        self._text("cpu" if isinstance(array, xp.ndarray) else "cuda:0")
         self._int(root.size)
         self.out.write(b"tQ")
         self._int(offset)
@@ -351,7 +388,7 @@ def _locate(array):
     another dtype, or gaps, is copied.
     """
     root = array
-    while isinstance(root.base, xp.ndarray):
+    while isinstance(root.base, xp.ARRAYS):
         root = root.base
     item = array.itemsize
     if root.flags.c_contiguous and root.dtype == array.dtype and all(s >= 0 and s % item == 0 for s in array.strides):
@@ -363,21 +400,21 @@ def _locate(array):
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _read(file, name, weights_only):
+def _read(file, name, weights_only, place):
     import zipfile
 
     begin = file.tell()
     head = file.read(4)
     file.seek(begin)
     if head[:2] == b"\x80\x02" and head[:4] != b"PK\x03\x04":
-        return _read_legacy(file, name, weights_only)
+        return _read_legacy(file, name, weights_only, place)
     if not zipfile.is_zipfile(file):
         raise ValueError(f"load: {name} is neither a zip file of torch.save nor a file of torch before 1.6")
     file.seek(0, os.SEEK_END)
     length = file.tell()
     try:
         with zipfile.ZipFile(file) as archive:
-            return _Archive(archive, length, name, weights_only).load()
+            return _Archive(archive, length, name, weights_only, place).load()
     except (zipfile.BadZipFile, EOFError, zipfile.zlib.error, NotImplementedError) as error:
         raise ValueError(f"load: {name} is damaged: {error}") from None
 
@@ -385,7 +422,7 @@ def _read(file, name, weights_only):
 _MAGIC, _LEGACY_VERSION = 0x1950A86A20F9469CFC6C, 1001
 
 
-def _read_legacy(file, name, weights_only):
+def _read_legacy(file, name, weights_only, place):
     """torch's format before 1.6: pickles of a magic number, a version, the system, the object and the storages' keys,
     and then each storage, its length first."""
     from fastnn._unpickle import Unpickler
@@ -393,7 +430,11 @@ def _read_legacy(file, name, weights_only):
     content = file.read()
     storages: dict = {}
 
-    def storage(kind, key, count):
+    def storage(kind, key, count, location):
+        if place("cpu") is not xp:
+            raise NotImplementedError(
+                f"load: {name} is a file of torch before 1.6: load it with map_location='cpu' and move what it holds"
+            )
         dtype = _STORAGES.get(kind)
         if dtype is None:
             raise ValueError(f"load: {name}: no storage of class {kind!r} is known")
@@ -434,8 +475,8 @@ def _read_legacy(file, name, weights_only):
 class _Archive:
     """The entries of a .pt file, each checked before it is read."""
 
-    def __init__(self, archive, length, name, weights_only=True):
-        self.archive, self.name, self.weights_only = archive, name, weights_only
+    def __init__(self, archive, length, name, weights_only=True, place=lambda location: xp):
+        self.archive, self.name, self.weights_only, self.place = archive, name, weights_only, place
         self.storages: dict = {}  # key → (array, dtype)
         self.entries = {}
         total = 0
@@ -465,8 +506,8 @@ class _Archive:
         program = self.read("data.pkl", _PICKLE_LIMIT)
         return Unpickler(program, self.name, self.storage, self.weights_only).load()
 
-    def storage(self, dtype_name, key, count):
-        """The flat array of `count` elements under `key`, read once."""
+    def storage(self, dtype_name, key, count, location="cpu"):
+        """The flat array of `count` elements under `key`, read once, where tensors of `location` go."""
         dtype = _STORAGES.get(dtype_name)
         if dtype is None:
             raise ValueError(f"load: {self.name}: no storage of class {dtype_name!r} is known")
@@ -477,7 +518,8 @@ class _Archive:
                 held = "is missing" if entry is None else f"has {entry.file_size} bytes"
                 raise ValueError(f"load: {self.name}: storage {key!r} of {count} x {dtype.name} {held}, not {size}")
             array = xp.frombuffer(bytearray(self.read(f"data/{key}", size)), dtype=dtype.np)
-            self.storages[key] = (array.byteswap() if self.big_endian else array), dtype
+            array, names = array.byteswap() if self.big_endian else array, self.place(location)
+            self.storages[key] = (array if names is xp else names.asarray(array)), dtype
         array, known = self.storages[key]
         if known is not dtype or array.size != count:
             raise ValueError(f"load: {self.name}: storage {key!r} is used with two types or sizes")
@@ -492,7 +534,7 @@ def rebuild_tensor(storage, offset, size, stride, requires_grad) -> Tensor:
     if 0 not in size and offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) >= storage.size:
         raise ValueError(f"load: a tensor of size {size}, stride {stride}, offset {offset} in {storage.size} elements")
     if 0 in size:
-        return _with_grad(wrap(xp.empty(size, storage.dtype)), requires_grad)
+        return _with_grad(wrap(xp.on(storage).empty(size, storage.dtype)), requires_grad)
     item = storage.itemsize
     view = xp.as_strided(storage[offset:], size, [step * item for step in stride])
     return _with_grad(wrap(view), requires_grad)

@@ -8,7 +8,7 @@ import weakref
 
 from . import _tape, backend
 from . import dtypes as dt
-from ._device import CPU, channels_last, channels_last_3d, check_device, device, strided
+from ._device import CPU, CUDA, channels_last, channels_last_3d, check_device, device, strided
 from ._tape import InferenceVersion, Leaf, Version, grad_mode
 from .backend import xp
 
@@ -98,7 +98,7 @@ class Tensor:
 
     @property
     def device(self) -> device:
-        return CPU
+        return CPU if self._a.__class__ is _ndarray else CUDA
 
     @property
     def ndim(self) -> int:
@@ -120,8 +120,15 @@ class Tensor:
     def names(self):
         return (None,) * self._a.ndim
 
-    is_cuda = is_sparse = is_quantized = is_mkldnn = is_meta = is_mps = is_nested = is_xpu = False
-    is_cpu = True
+    @property
+    def is_cuda(self) -> bool:
+        return self._a.__class__ is not _ndarray
+
+    @property
+    def is_cpu(self) -> bool:
+        return self._a.__class__ is _ndarray
+
+    is_sparse = is_quantized = is_mkldnn = is_meta = is_mps = is_nested = is_xpu = False
 
     def size(self, dim=None):
         if dim is None:
@@ -148,7 +155,7 @@ class Tensor:
 
     def storage_offset(self) -> int:
         root = self._a
-        while isinstance(root.base, _ndarray):
+        while isinstance(root.base, (_ndarray, type(root))):
             root = root.base
         return (xp.address(self._a) - xp.address(root)) // self._a.itemsize
 
@@ -163,7 +170,8 @@ class Tensor:
         return self._a.flags.c_contiguous
 
     def get_device(self) -> int:
-        return -1
+        """The device's number; -1 on the CPU."""
+        return 0 if self.is_cuda else -1
 
     def is_floating_point(self) -> bool:
         return self.dtype.category == 2
@@ -315,7 +323,7 @@ class Tensor:
         """self += the array g: how gradients add up in .grad."""
         if self._a.shape != g.shape or self._fn is not None:
             self._a = self._a + g
-        elif self._a.flags.writeable and self._a.flags.c_contiguous:
+        elif self._a.flags.c_contiguous and (self._a.__class__ is not _ndarray or self._a.flags.writeable):
             self._k.add(self._a, g, self._a)
         else:
             self._a = self._k.add(self._a, g)
@@ -410,7 +418,8 @@ class Tensor:
 
         fn = self._fn
         return tensor_str(
-            self._a,
+            xp.host(self._a),
+            device=None if self._a.__class__ is _ndarray else str(self.device),
             dtype_name=self.dtype.name,
             default_dtype=dt.get_default_dtype().name,
             grad_fn_name=None if fn is None or fn.leaf else _tape.backward_name(fn),
@@ -423,6 +432,9 @@ class Tensor:
                 "Only Tensors created explicitly by the user (graph leaves) support pickling and the deepcopy protocol "
                 "at the moment. Use detach() first."
             )
+        if self._a.__class__ is not _ndarray:
+            parts = type(self), xp.host(self._a), self._fn is not None, self.__dict__ or None
+            return _rebuild_on, (str(self.device), parts)
         return _rebuild, (type(self), self._a, self._fn is not None, self.__dict__ or None)
 
     def __deepcopy__(self, memo):
@@ -454,6 +466,13 @@ class Tensor:
                 raise RuntimeError(
                     "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
                 )
+        if self._a.__class__ is not _ndarray:
+            if not force:
+                raise TypeError(
+                    "can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory "
+                    "first."
+                )
+            return xp.host(self._a)
         return self._a
 
     def __array__(self, dtype=None, copy=None):
@@ -473,6 +492,8 @@ class Tensor:
         if self._fn is not None:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         keywords = {}
+        if stream is not None and self._a.__class__ is not _ndarray:
+            keywords["stream"] = stream
         if max_version is not None:
             keywords["max_version"] = max_version
         if dl_device is not None:
@@ -546,6 +567,12 @@ def _rebuild(cls, array, requires_grad, attributes):
     return t
 
 
+def _rebuild_on(device, parts):
+    t = _rebuild(*parts)
+    t._a = check_device(device, "loading a tensor").asarray(t._a)
+    return t
+
+
 def _torch_strides(a):
     """NumPy's strides, except where a size of 0 or 1 leaves them open: there, a contiguous array's."""
     if not a.flags.c_contiguous:
@@ -578,7 +605,7 @@ def check_dim(dim, ndim: int) -> int:
 
 
 def _set_backend(module):
-    Tensor._k = module
+    Tensor._k = module if backend.devices is None else backend.devices.Kernels(module)
 
 
 backend.on_change(_set_backend)

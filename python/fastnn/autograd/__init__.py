@@ -1,6 +1,7 @@
 """Differentiation: backward and grad over the tape, grad modes, and users' own ops (torch.autograd)."""
 
 from .. import _tape, ops
+from ..backend import xp
 from ..tensor import Tensor, wrap
 from .function import Function, FunctionCtx, once_differentiable
 from .grad_mode import (
@@ -39,7 +40,7 @@ def _initial(outputs, gradients, create_graph, function):
         if g is None:
             if t._a.size != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
-            g = wrap(t._k.full(t._a.shape, 1, t._a.dtype))
+            g = wrap(xp.on(t._a).full(t._a.shape, 1, t._a.dtype))
         else:
             if not isinstance(g, Tensor):
                 raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")

@@ -4,7 +4,7 @@ import functools
 import weakref
 
 from .._tape import Part, grad_mode, own_version, record, record_many
-from ..ops._common import rebase
+from ..ops._common import GRAPH, rebase
 from ..tensor import Tensor, wrap
 from .grad_mode import no_grad
 
@@ -236,7 +236,7 @@ def _record(cls, ctx, args, nodes, results):
 
 def _backward(cls, ctx, k, grads, shapes, needs):
     ctx._saved, inputs = ctx._saved
-    create_graph = k is not Tensor._k
+    create_graph = k is GRAPH
     if ctx._materialize:
         for i, s in enumerate(shapes):
             if grads[i] is None and s is not None:

@@ -22,6 +22,8 @@ def available() -> list[str]:
 
 
 def load(name: str) -> ModuleType:
+    if name == "cuda":
+        raise ValueError("FASTNN_BACKEND: 'cuda' is no backend for the CPU's tensors; move tensors with .to('cuda')")
     if name not in NAMES:
         raise ValueError(f"FASTNN_BACKEND: unknown backend {name!r}; one of {', '.join(NAMES)}")
     if name == "cpu" and "cpu" not in available():
@@ -39,6 +41,9 @@ def use(name: str) -> None:
 
 def active() -> ModuleType:
     return _active
+
+
+devices = None  # the module of that name, once a CUDA device is in use: importing it sets this
 
 
 def on_change(listener) -> None:

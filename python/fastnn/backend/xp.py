@@ -1,5 +1,7 @@
 """What the layers above need of the array library itself: names here, so that nothing outside backend/ says numpy."""
 
+import sys as _sys
+
 import numpy as _np
 from numpy import (  # noqa: F401
     arange,
@@ -22,6 +24,27 @@ from numpy import (  # noqa: F401
 )
 from numpy.exceptions import AxisError  # noqa: F401
 from numpy.lib.stride_tricks import as_strided  # noqa: F401
+
+_here = _sys.modules[__name__]
+
+
+def on(a):
+    """These names for arrays that live where `a` does (backend/devices.py has those of CUDA devices)."""
+    return _here
+
+
+ARRAYS = (_np.ndarray,)  # the classes of arrays: a device's joins them when it is first used
+
+
+def beside(a, other):
+    """`a` on the device of the array `other`: itself where it is there."""
+    return a
+
+
+def host(a):
+    """`a` as an array in the CPU's memory: itself where it lies there."""
+    return a
+
 
 may_share_memory = _np.may_share_memory
 shares_memory = _np.shares_memory

@@ -1,7 +1,7 @@
-"""What torch.cuda answers where there is no CUDA device: this build computes on the CPU.
+"""torch.cuda's names: what CUDA device there is, its streams, memory and random numbers.
 
-Questions are answered truthfully, seeds and cache clearing are accepted as torch accepts them, and what needs a device
-raises AssertionError, as torch without CUDA does.
+Without one, questions are answered truthfully, seeds and cache clearing are accepted as torch accepts them, and what
+needs a device raises AssertionError, as torch without CUDA does. CuPy and the kernels are imported when first asked for.
 """
 
 from fastnn._device_types import make as _make_types
@@ -11,17 +11,57 @@ from . import amp
 _NONE = "Torch not compiled with CUDA enabled (fastnn computes on the CPU here: check torch.cuda.is_available() first)"
 
 
+def _runtime():
+    from fastnn.backend import cuda_runtime
+
+    return cuda_runtime
+
+
+def _arrays(function: str):
+    """CuPy; AssertionError where there is no device."""
+    runtime = _runtime()
+    reason = runtime.problem()
+    if reason:
+        raise AssertionError(f"torch.cuda.{function}: {_NONE}: {reason}")
+    return runtime.arrays
+
+
+def _index(device, function: str) -> int:
+    """The number of a device argument, which must be 0: fastnn uses one device."""
+    if device is None:
+        return 0
+    from fastnn._device import device as parsed
+
+    number = device if isinstance(device, int) else parsed(device).index or 0
+    if number not in (0, -1):
+        raise AssertionError(
+            f"torch.cuda.{function}: Invalid device id {number}: fastnn uses one CUDA device, number 0"
+        )
+    return 0
+
+
 def is_available() -> bool:
-    """False: there is no CUDA device to compute on."""
-    return False
+    """Whether tensors can be moved to device "cuda"."""
+    return not _runtime().problem()
 
 
 def is_initialized() -> bool:
-    return False
+    from fastnn import _device
+
+    return _device.on_cuda is not None
+
+
+def init() -> None:
+    """Load the device's kernels now instead of at the first use."""
+    _arrays("init")
+    from fastnn._device import use_cuda
+
+    use_cuda("torch.cuda.init")
 
 
 def is_bf16_supported(including_emulation: bool = True) -> bool:
-    return False
+    """True from compute capability 8.0 on."""
+    return is_available() and (including_emulation or get_device_capability()[0] >= 8)
 
 
 def is_current_stream_capturing() -> bool:
@@ -29,73 +69,336 @@ def is_current_stream_capturing() -> bool:
 
 
 def device_count() -> int:
-    """0."""
-    return 0
+    """How many devices fastnn uses: 1, or 0 where there is none."""
+    return 1 if is_available() else 0
 
 
 def get_arch_list() -> list:
-    """The architectures that CUDA kernels are here for: none."""
-    return []
+    """The architectures that the CUDA kernels were compiled for."""
+    try:
+        from fastnn import _cuda
+    except ImportError:
+        return []
+    return [f"sm_{a}" for a in getattr(_cuda, "architectures", (80, 90, 100, 120))]
 
 
-def _needs_device(name):
+def current_device() -> int:
+    """0."""
+    _arrays("current_device")
+    return 0
+
+
+def set_device(device) -> None:
+    """Accepts the one device; AssertionError for another number."""
+    _arrays("set_device")
+    _index(device, "set_device")
+
+
+def synchronize(device=None) -> None:
+    """Wait until the device has done all that was asked of it."""
+    arrays = _arrays("synchronize")
+    _index(device, "synchronize")
+    arrays.cuda.runtime.deviceSynchronize()
+
+
+def get_device_name(device=None) -> str:
+    return get_device_properties(device).name
+
+
+def get_device_capability(device=None) -> tuple:
+    """(major, minor)."""
+    p = get_device_properties(device)
+    return p.major, p.minor
+
+
+class _Properties:
+    """name, major, minor, total_memory, multi_processor_count, warp_size, max_threads_per_multi_processor, L2_cache_size."""
+
+    def __init__(self, p):
+        name = p["name"]
+        self.name = name.decode() if isinstance(name, bytes) else name
+        self.major, self.minor = p["major"], p["minor"]
+        self.total_memory, self.multi_processor_count = p["totalGlobalMem"], p["multiProcessorCount"]
+        self.warp_size, self.L2_cache_size = p["warpSize"], p["l2CacheSize"]
+        self.max_threads_per_multi_processor = p["maxThreadsPerMultiProcessor"]
+        self.shared_memory_per_block = p["sharedMemPerBlock"]
+
+    def __repr__(self):
+        return (
+            f"_CudaDeviceProperties(name='{self.name}', major={self.major}, minor={self.minor}, "
+            f"total_memory={self.total_memory >> 20}MB, multi_processor_count={self.multi_processor_count})"
+        )
+
+
+def get_device_properties(device=None) -> _Properties:
+    arrays = _arrays("get_device_properties")
+    return _Properties(arrays.cuda.runtime.getDeviceProperties(_index(device, "get_device_properties")))
+
+
+def can_device_access_peer(device, peer_device) -> bool:
+    """False: there is one device."""
+    _arrays("can_device_access_peer")
+    return False
+
+
+# ---------------------------------------------------------------- memory: CuPy's pool
+
+_peak = 0
+
+
+def memory_allocated(device=None) -> int:
+    """Bytes of the device's memory that arrays hold; 0 without a device."""
+    global _peak
+    if not is_available():
+        return 0
+    used = _arrays("memory_allocated").get_default_memory_pool().used_bytes()
+    _peak = max(_peak, used)
+    return used
+
+
+def max_memory_allocated(device=None) -> int:
+    """The largest value that memory_allocated was asked at: CuPy's pool keeps no peak of its own."""
+    memory_allocated()
+    return _peak
+
+
+def memory_reserved(device=None) -> int:
+    """Bytes that CuPy's pool has taken from the device; 0 without one."""
+    return _arrays("memory_reserved").get_default_memory_pool().total_bytes() if is_available() else 0
+
+
+max_memory_reserved = memory_cached = max_memory_cached = memory_reserved
+
+
+def reset_peak_memory_stats(device=None) -> None:
+    """Count max_memory_allocated from here."""
+    global _peak
+    _arrays("reset_peak_memory_stats")
+    _peak = 0
+
+
+reset_max_memory_allocated = reset_accumulated_memory_stats = reset_peak_memory_stats
+
+
+def memory_stats(device=None) -> dict:
+    _arrays("memory_stats")
+    return {
+        "allocated_bytes.all.current": memory_allocated(),
+        "allocated_bytes.all.peak": max_memory_allocated(),
+        "reserved_bytes.all.current": memory_reserved(),
+    }
+
+
+def memory_summary(device=None, abbreviated: bool = False) -> str:
+    _arrays("memory_summary")
+    return f"allocated {memory_allocated():,} bytes, peak {max_memory_allocated():,}, reserved {memory_reserved():,}"
+
+
+def mem_get_info(device=None) -> tuple:
+    """(free, total) bytes of the device."""
+    return tuple(_arrays("mem_get_info").cuda.Device(_index(device, "mem_get_info")).mem_info)
+
+
+def empty_cache() -> None:
+    """Give the pool's unused memory back to the device."""
+    if is_initialized():
+        _arrays("empty_cache").get_default_memory_pool().free_all_blocks()
+
+
+def ipc_collect() -> None:
+    """There is nothing to collect: memory is not shared with other processes."""
+    _arrays("ipc_collect")
+
+
+def _absent(name):
     def call(*args, **kwargs):
-        raise AssertionError(f"torch.cuda.{name}: {_NONE}")
+        _arrays(name)
+        raise NotImplementedError(f"torch.cuda.{name} is not available in fastnn")
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = "Raises AssertionError: there is no CUDA device."
+    call.__doc__ = "Not available: raises."
     return call
 
 
-for _name in (
-    "can_device_access_peer current_device current_stream default_stream get_device_capability get_device_name "
-    "get_device_properties get_rng_state init initial_seed ipc_collect mem_get_info memory_stats memory_summary "
-    "memory_snapshot reset_peak_memory_stats reset_accumulated_memory_stats set_device set_rng_state synchronize "
-    "temperature utilization power_draw clock_rate"
-).split():
-    globals()[_name] = _needs_device(_name)
+for _name in "memory_snapshot temperature utilization power_draw clock_rate".split():
+    globals()[_name] = _absent(_name)
 
 
-def _nothing(name, value=None):
-    def call(*args, **kwargs):
-        return value
-
-    call.__name__ = call.__qualname__ = name
-    call.__doc__ = "Without a device there is nothing to do" + (
-        "." if value is None else f", and the answer is {value}."
-    )
-    return call
+# ---------------------------------------------------------------- random numbers: torch's CPU stream (fastnn.random)
 
 
-# torch without a device accepts these: seeds wait for one, and there is no memory to count or to free
-for _name in ("manual_seed", "manual_seed_all", "seed", "seed_all", "empty_cache"):
-    globals()[_name] = _nothing(_name)
-for _name in (
-    "memory_allocated max_memory_allocated memory_reserved max_memory_reserved memory_cached max_memory_cached"
-).split():
-    globals()[_name] = _nothing(_name, 0)
+def manual_seed(seed: int) -> None:
+    """Seed the default generator, from which draws for every device come; nothing without a device."""
+    if is_available():
+        from fastnn import random
+
+        random.manual_seed(seed)
+
+
+manual_seed_all = manual_seed
+
+
+def seed() -> None:
+    """Seed it unpredictably; nothing without a device."""
+    if is_available():
+        from fastnn import random
+
+        random.seed()
+
+
+seed_all = seed
+
+
+def initial_seed() -> int:
+    _arrays("initial_seed")
+    from fastnn import random
+
+    return random.initial_seed()
+
+
+def get_rng_state(device="cuda"):
+    _arrays("get_rng_state")
+    from fastnn import random
+
+    return random.get_rng_state()
 
 
 def get_rng_state_all() -> list:
-    return []
+    return [get_rng_state()] if is_available() else []
+
+
+def set_rng_state(new_state, device="cuda") -> None:
+    _arrays("set_rng_state")
+    from fastnn import random
+
+    random.set_rng_state(new_state)
+
+
+def set_rng_state_all(new_states) -> None:
+    for state in new_states:
+        set_rng_state(state)
+
+
+# ---------------------------------------------------------------- streams and events
 
 
 class Stream:
-    """Raises RuntimeError: streams are a CUDA device's."""
+    """A queue of the device's work: CuPy's. RuntimeError without a device."""
 
     def __init__(self, device=None, priority=0, **kwargs):
-        raise RuntimeError("torch.cuda.Stream requires CUDA support")
+        if not is_available():
+            raise RuntimeError("torch.cuda.Stream requires CUDA support")
+        theirs = kwargs.pop("_stream", None)
+        self._stream = _arrays("Stream").cuda.Stream(non_blocking=True) if theirs is None else theirs
+
+    @property
+    def cuda_stream(self) -> int:
+        """The stream's handle."""
+        return self._stream.ptr
+
+    @property
+    def device(self):
+        from fastnn._device import CUDA
+
+        return CUDA
+
+    def synchronize(self) -> None:
+        self._stream.synchronize()
+
+    def query(self) -> bool:
+        """Whether all its work is done."""
+        return bool(self._stream.done)
+
+    def wait_event(self, event) -> None:
+        self._stream.wait_event(event._event)
+
+    def wait_stream(self, stream) -> None:
+        """Work given from here on waits for what `stream` was given so far."""
+        self.wait_event(stream.record_event())
+
+    def record_event(self, event=None):
+        event = Event() if event is None else event
+        event.record(self)
+        return event
+
+    def __eq__(self, other):
+        return isinstance(other, Stream) and self.cuda_stream == other.cuda_stream
+
+    def __hash__(self):
+        return hash(self.cuda_stream)
+
+    def __repr__(self):
+        return f"<torch.cuda.Stream device=cuda:0 cuda_stream={self.cuda_stream:#x}>"
 
 
 class Event:
-    """Raises RuntimeError: events are a CUDA device's."""
+    """A mark in a stream's work, and with enable_timing a time. RuntimeError without a device."""
 
     def __init__(self, enable_timing=False, blocking=False, interprocess=False):
-        raise RuntimeError("torch.cuda.Event requires CUDA support")
+        if not is_available():
+            raise RuntimeError("torch.cuda.Event requires CUDA support")
+        self._timed = enable_timing
+        self._event = _arrays("Event").cuda.Event(block=blocking, disable_timing=not enable_timing)
+
+    def record(self, stream=None) -> None:
+        self._event.record(_arrays("Event").cuda.get_current_stream() if stream is None else stream._stream)
+
+    def synchronize(self) -> None:
+        self._event.synchronize()
+
+    def query(self) -> bool:
+        return bool(self._event.done)
+
+    def wait(self, stream=None) -> None:
+        (current_stream() if stream is None else stream).wait_event(self)
+
+    def elapsed_time(self, end_event) -> float:
+        """Milliseconds from this event to end_event."""
+        if not (self._timed and end_event._timed):
+            raise ValueError("Both events must be created with argument 'enable_timing=True'.")
+        return float(_arrays("Event").cuda.get_elapsed_time(self._event, end_event._event))
+
+
+def current_stream(device=None) -> Stream:
+    """The stream that work goes to now."""
+    return Stream(_stream=_arrays("current_stream").cuda.get_current_stream())
+
+
+def default_stream(device=None) -> Stream:
+    return Stream(_stream=_arrays("default_stream").cuda.Stream.null)
+
+
+def set_stream(stream) -> None:
+    if stream is not None:
+        stream._stream.use()
+
+
+class stream:
+    """A context in which work goes to `stream`; None changes nothing."""
+
+    def __init__(self, stream):
+        if stream is not None:
+            _arrays("stream")
+        self.stream = stream
+
+    def __enter__(self):
+        if self.stream is not None:
+            self._before = current_stream()
+            self.stream._stream.use()
+        return self
+
+    def __exit__(self, *exc):
+        if self.stream is not None:
+            self._before._stream.use()
+        return False
+
+
+class StreamContext(stream):
+    """The older name of stream."""
 
 
 class device:
-    """A context for a device number; without CUDA it changes nothing, as in torch."""
+    """A context for a device number: there is one, so it changes nothing."""
 
     def __init__(self, device):
         self.idx = device
@@ -109,20 +412,6 @@ class device:
 
 class device_of(device):
     """As device, for the device of a tensor."""
-
-
-class stream:
-    """A context for a stream; None changes nothing."""
-
-    def __init__(self, stream):
-        if stream is not None:
-            raise AssertionError(f"torch.cuda.stream: {_NONE}")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        return False
 
 
 globals().update(_make_types("cuda"))

@@ -1,5 +1,6 @@
 """What all ops share: operands brought to one dtype, checks, in-place writing and its place in the graph."""
 
+import sys
 import weakref
 
 from .. import dtypes as dt
@@ -8,6 +9,7 @@ from ..backend import xp
 from ..tensor import Tensor, shared_version, wrap
 
 _ndarray = xp.ndarray
+GRAPH = sys.modules[__package__]  # what rules have for `k` under create_graph: then they compute with Tensors
 ONE_OF_MANY = "one of many"  # meta of a view made by an op that returns several (split, unbind)
 
 
@@ -128,7 +130,7 @@ def write_out(out, result, *inputs):
             "Please clone() the tensor before performing the operation."
         )
     if out._a.shape != result._a.shape:
-        out._a = xp.empty(result._a.shape, out._a.dtype)
+        out._a = xp.on(out._a).empty(result._a.shape, out._a.dtype)
     for t in inputs:
         if xp.may_share_memory(out._a, t._a):
             raise RuntimeError(
@@ -188,7 +190,7 @@ def check_writable(t, region=None):
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
         )
-    if not a.flags.writeable:
+    if a.__class__ is _ndarray and not a.flags.writeable:
         raise RuntimeError("the tensor's memory is read-only (it came from a read-only array); clone() it first")
 
 
@@ -296,9 +298,10 @@ class Geometry:
         # A numbered array with root's own layout: the same window of it names root's elements.
         low = sum(s * (n - 1) for s, n in zip(root.strides, root.shape, strict=True) if s < 0 and n)
         extent = sum(abs(s) * (n - 1) for s, n in zip(root.strides, root.shape, strict=True) if n)
-        memory = xp.zeros(extent // item + 1, "int64")
+        at = xp.on(root)
+        memory = at.zeros(extent // item + 1, "int64")
         window = xp.as_strided(memory[-low // item :], root.shape, tuple(s // item * 8 for s in root.strides))
-        window[...] = xp.arange(root.size).reshape(root.shape)
+        window[...] = at.arange(root.size).reshape(root.shape)
         start = (xp.address(view) - xp.address(root) - low) // item if view.size else 0
         self.flat = xp.as_strided(memory[start:], view.shape, tuple(s // item * 8 for s in view.strides)).copy()
 

@@ -55,12 +55,12 @@ def roll_rule(k, dy, saved, needs):
 
 def tril(input, diagonal=0):
     """The lower triangle, zeros above `diagonal`."""
-    return _triangle(input, diagonal, xp.tri_mask(input._a.shape, diagonal, True))
+    return _triangle(input, diagonal, xp.on(input._a).tri_mask(input._a.shape, diagonal, True))
 
 
 def triu(input, diagonal=0):
     """The upper triangle, zeros below `diagonal`."""
-    return _triangle(input, diagonal, xp.tri_mask(input._a.shape, diagonal, False))
+    return _triangle(input, diagonal, xp.on(input._a).tri_mask(input._a.shape, diagonal, False))
 
 
 def _triangle(input, diagonal, mask):
@@ -233,7 +233,10 @@ class _Window:
 def view_of_memory_rule(k, dy, saved, needs):
     (w,) = saved
     flat = k.index_put_zeros(
-        k.reshape(dy, (-1,)), (Size(w.shape).numel(),), xp.strided_index(w.offset, w.size, w.stride).reshape(-1), False
+        k.reshape(dy, (-1,)),
+        (Size(w.shape).numel(),),
+        xp.on(dy).strided_index(w.offset, w.size, w.stride).reshape(-1),
+        False,
     )
     return (k.reshape(flat, w.shape),)
 
@@ -308,7 +311,7 @@ def combinations(input, r=2, with_replacement=False):
     if r < 0:
         raise RuntimeError(f"Expect a non-negative number, but got {r}")
     if r == 0:
-        return wrap(xp.empty((0,), input._a.dtype))
+        return wrap(xp.on(input._a).empty((0,), input._a.dtype))
     pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = list(pick(range(input._a.size), r))
     return getitem(input, wrap(xp.array(rows, "int64").reshape(len(rows), r)))

@@ -42,7 +42,7 @@ def scaled_dot_product_attention(
     by_mask = mask is not None and mask._fn is not None and grad_mode.enabled
     if by_mask or variants.current("attention") == "naive":
         return reshape(_from_ops(q, k, v, mask, is_causal, scale, p), shape)
-    kept = generators.engine(None).dropout_mask(scores, p) if p else None
+    kept = xp.beside(generators.engine(None).dropout_mask(scores, p), q._a) if p else None
     how = (None if mask is None else mask._a, bool(is_causal), scale, kept, 1 / (1 - p) if p else 1.0)
     out, lse = Tensor._k.attention(q._a, k._a, v._a, *how)
     r = wrap(out)
@@ -173,7 +173,7 @@ def _probabilities(q, k, mask, causal, scale):
         s = add(s, mask)
     if causal:
         rows, keys = s._a.shape[-2:]
-        hidden = wrap(xp.tri_mask((rows, keys), 1, False))
+        hidden = wrap(xp.on(q._a).tri_mask((rows, keys), 1, False))
     if hidden is not None:
         s = masked_fill(s, hidden, -float("inf"))
     if mask is None and not causal:

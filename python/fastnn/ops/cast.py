@@ -5,6 +5,7 @@ import builtins
 from .. import dtypes as dt
 from .._device import preserve_format
 from .._tape import grad_mode, record
+from ..backend import xp
 from ..tensor import Tensor, check_device, wrap
 from .shape import clone, contiguous
 
@@ -25,18 +26,38 @@ def to_copy_rule(k, dy, saved, needs):
     return (k.cast(dy, saved[0]),)
 
 
+def move(input, at):
+    """input on the device whose array functions `at` are; itself where it is there already."""
+    x = input._a
+    if isinstance(x, at.ndarray):
+        return input
+    r = wrap(at.asarray(x) if at is not xp else xp.host(x))
+    if input._fn is not None and grad_mode.enabled:
+        record(r, to_device_rule, (input._fn,), (xp.on(x),), (None,))
+    return r
+
+
+def to_device_rule(k, dy, saved, needs):
+    """The gradient goes back to where the input lies."""
+    (at,) = saved
+    if isinstance(dy, Tensor):
+        return (move(dy, at),)
+    return (at.asarray(dy) if at is not xp else xp.host(dy),)
+
+
 def to(input, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None):
     """input with another dtype or device: to(dtype), to(device), to(device, dtype), to(other). Itself where nothing
     changes and copy is False."""
     for a in args:
         if isinstance(a, Tensor):
-            dtype = a.dtype
+            dtype, device = a.dtype, a.device
         elif isinstance(a, dt.dtype) or a in (builtins.float, builtins.int, builtins.bool):
             dtype = dt.as_dtype(a, "to")
         elif a is not None and not isinstance(a, builtins.bool):  # a bool is non_blocking
             device = a
-    check_device(device, "to")
     r = input if dtype is None else cast(input, dt.as_dtype(dtype, "to"))
+    if device is not None:
+        r = move(r, check_device(device, "to"))
     if memory_format is not None and memory_format is not preserve_format:
         r = contiguous(r, memory_format)
     return clone(r) if copy and r is input else r
@@ -71,14 +92,15 @@ bool_ = _to_named(dt.bool_)
 
 
 def type_as(input, other):
-    """input in other's dtype."""
-    return cast(input, other.dtype)
+    """input in other's dtype, on other's device."""
+    return move(cast(input, other.dtype), xp.on(other._a))
 
 
 def cpu(input, memory_format=None):
-    """input: it lives on the CPU already."""
-    return input
+    """input in the CPU's memory; itself where it is there."""
+    return move(input, xp)
 
 
 def cuda(input, device=None, non_blocking=False, memory_format=None):
-    check_device("cuda" if device is None else device, "cuda")
+    """input on the CUDA device; RuntimeError where there is none."""
+    return move(input, check_device("cuda" if device is None else device, "cuda"))

@@ -36,8 +36,9 @@ def _checked(shape, d, function):
     return shape
 
 
-def _finish(a, requires_grad, out=None):
-    t = wrap(a)
+def _finish(a, requires_grad, out=None, at=xp):
+    """The result over the array `a`; one of the host that is wanted elsewhere is copied there."""
+    t = wrap(a if at is xp else at.asarray(a))
     if out is not None:
         from ._common import write_out
 
@@ -67,14 +68,14 @@ def zeros(
     *sizes, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, names=None
 ):
     """Zeros of the sizes given."""
-    return _sized(_given(sizes, size, "zeros"), "zeros", xp.zeros, dtype, device, requires_grad, out)
+    return _sized(_given(sizes, size, "zeros"), "zeros", dtype, device, requires_grad, out)
 
 
 def ones(
     *sizes, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, names=None
 ):
     """Ones of the sizes given."""
-    return _sized(_given(sizes, size, "ones"), "ones", xp.ones, dtype, device, requires_grad, out)
+    return _sized(_given(sizes, size, "ones"), "ones", dtype, device, requires_grad, out)
 
 
 def empty(
@@ -82,15 +83,15 @@ def empty(
     memory_format=None,
 ):  # fmt: skip
     """Memory of the sizes given, its values undefined."""
-    return _sized(_given(sizes, size, "empty"), "empty", xp.empty, dtype, device, requires_grad, out)
+    return _sized(_given(sizes, size, "empty"), "empty", dtype, device, requires_grad, out)
 
 
-def _sized(size, name, make, dtype, device, requires_grad, out):
+def _sized(size, name, dtype, device, requires_grad, out):
     if size and isinstance(size[-1], (dt.dtype, xp.dtype)):  # rules call zeros(shape, dtype)
         *size, dtype = size
     if not size:
         raise TypeError(f"{name}() received an invalid combination of arguments: sizes are missing")
-    check_device(device, name)
+    make = getattr(check_device(device, name), name)
     if dtype is None:
         d = dt.get_default_dtype() if out is None else out.dtype
     else:
@@ -100,7 +101,7 @@ def _sized(size, name, make, dtype, device, requires_grad, out):
 
 def full(size, fill_value, dtype=None, *, out=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """fill_value everywhere; the dtype follows its type where none is given."""
-    check_device(device, "full")
+    at = check_device(device, "full")
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     if dtype is None:
@@ -110,15 +111,17 @@ def full(size, fill_value, dtype=None, *, out=None, layout=None, device=None, re
     else:
         d = dt.from_np(dtype) if isinstance(dtype, xp.dtype) else dt.as_dtype(dtype, "full")
     shape = _shape((size,) if isinstance(size, (tuple, list)) else ((size,),), "full")
-    return _finish(_allocate(lambda s, n: xp.full(s, fill_value, n), shape, d, "full"), requires_grad, out)
+    return _finish(_allocate(lambda s, n: at.full(s, fill_value, n), shape, d, "full"), requires_grad, out)
 
 
-def _like(name, make):
+def _like(plain):
+    name = plain + "_like"
+
     def create(
         input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
     ):
-        check_device(device, name)
         x = input._a
+        make = getattr(xp.on(x) if device is None else check_device(device, name), plain)
         d = input.dtype if dtype is None else dt.as_dtype(dtype, name)
         a = _allocate(make, x.shape, d, name)
         if not x.flags.c_contiguous and x.size:
@@ -126,7 +129,7 @@ def _like(name, make):
         return _finish(a, requires_grad)
 
     create.__name__ = create.__qualname__ = name
-    create.__doc__ = f"{name.removesuffix('_like')} of input's shape and dtype."
+    create.__doc__ = f"{plain} of input's shape and dtype, on its device."
     return create
 
 
@@ -138,20 +141,21 @@ def _same_order(a, x):
 
 
 zeros_like, ones_like, empty_like = (
-    _like("zeros_like", xp.zeros),
-    _like("ones_like", xp.ones),
-    _like("empty_like", xp.empty),
+    _like("zeros"),
+    _like("ones"),
+    _like("empty"),
 )
 
 
 def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
     """fill_value in input's shape and dtype."""
+    device = input.device if device is None else device
     return full(input._a.shape, fill_value, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Memory of the sizes and strides given, its values undefined."""
-    check_device(device, "empty_strided")
+    at = check_device(device, "empty_strided")
     size, stride = tuple(size), tuple(stride)
     if len(size) != len(stride) or any(n < 0 for n in size) or any(s < 0 for s in stride):
         raise RuntimeError(
@@ -159,7 +163,7 @@ def empty_strided(size, stride, *, dtype=None, layout=None, device=None, require
         )
     d = dt.get_default_dtype() if dtype is None else dt.as_dtype(dtype, "empty_strided")
     extent = 0 if 0 in size else 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-    memory = _allocate(xp.empty, (extent,), d, "empty_strided")
+    memory = _allocate(at.empty, (extent,), d, "empty_strided")
     return _finish(xp.as_strided(memory, size, tuple(s * d.np.itemsize for s in stride)), requires_grad)
 
 
@@ -187,35 +191,40 @@ def new_empty_strided(
 
 
 def new_zeros(input, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    device = input.device if device is None else device
     return zeros(*size, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 def new_ones(input, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    device = input.device if device is None else device
     return ones(*size, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 def new_empty(input, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    device = input.device if device is None else device
     return empty(*size, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 def new_full(input, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    device = input.device if device is None else device
     return full(size, fill_value, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 def new_tensor(input, data, *, dtype=None, device=None, requires_grad=False):
+    device = input.device if device is None else device
     return tensor(data, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """Ones on the diagonal of an n × m matrix (m = n where not given)."""
-    check_device(device, "eye")
+    at = check_device(device, "eye")
     if n < 0 or (m is not None and m < 0):
         raise RuntimeError(f"n must be greater or equal to 0, got {n if n < 0 else m}")
     d = dt.get_default_dtype() if dtype is None else dt.as_dtype(dtype, "eye")
     a = _allocate(xp.zeros, (n, n if m is None else m), d, "eye")
     for i in range(min(a.shape)):
         a[i, i] = 1
-    return _finish(a, requires_grad, out)
+    return _finish(a, requires_grad, out, at)
 
 
 def arange(
@@ -231,7 +240,7 @@ def arange(
     pin_memory=False,
 ):
     """Values from start (0) to end, end excluded, `step` (1) apart; integers where all three are."""
-    check_device(device, "arange")
+    at = check_device(device, "arange")
     given = dict(zip(("end",) if len(args) == 1 and end is None else ("start", "end", "step"), args, strict=False))
     start = given.get("start", 0 if start is None else start)
     end = given.get("end", end)
@@ -253,8 +262,8 @@ def arange(
         raise RuntimeError(f"invalid size, possible overflow: arange from {start} to {end} by {step}") from None
     _checked((n,), d, "arange")
     if d.category == 2:  # start + i·step, rounded once
-        return _finish((start + xp.arange(n) * float(step)).astype(d.np), requires_grad, out)
-    return _finish((int(start) + xp.arange(n) * int(step)).astype(d.np), requires_grad, out)
+        return _finish((start + xp.arange(n) * float(step)).astype(d.np), requires_grad, out, at)
+    return _finish((int(start) + xp.arange(n) * int(step)).astype(d.np), requires_grad, out, at)
 
 
 def range_inclusive(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
@@ -265,15 +274,15 @@ def range_inclusive(start, end=None, step=1, *, out=None, dtype=None, layout=Non
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
-    check_device(device, "range")
+    at = check_device(device, "range")
     d = dt.get_default_dtype() if dtype is None else dt.as_dtype(dtype, "range")
     n = int((end - start) / step) + 1
-    return _finish((start + xp.arange(n) * step).astype(d.np), requires_grad)
+    return _finish((start + xp.arange(n) * step).astype(d.np), requires_grad, None, at)
 
 
 def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """`steps` values from start to end, both included, evenly spaced."""
-    check_device(device, "linspace")
+    at = check_device(device, "linspace")
     if not hasattr(steps, "__index__"):
         raise TypeError(f"linspace(): argument 'steps' must be int, not {type(steps).__name__}")
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
@@ -282,7 +291,7 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
     d = dt.get_default_dtype() if dtype is None else dt.as_dtype(dtype, "linspace")
     _checked((steps,), d, "linspace")
     if steps == 1:
-        return _finish(xp.full((1,), start, d.np), requires_grad, out)
+        return _finish(xp.full((1,), start, d.np), requires_grad, out, at)
     # torch counts from the nearer end, in the result's precision
     work = d.np if d.category == 2 and d.bits >= 32 else dt.float32.np if d.category == 2 else dt.float64.np
     s, e = work.type(start), work.type(end)
@@ -290,14 +299,15 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
     i = xp.arange(steps)
     low = i < steps // 2
     a = xp.where(low, s + step * i.astype(work), e - step * (steps - 1 - i).astype(work))
-    return _finish(a.astype(d.np), requires_grad, out)
+    return _finish(a.astype(d.np), requires_grad, out, at)
 
 
 def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """base to the powers of linspace(start, end, steps)."""
-    exponents = linspace(start, end, steps, dtype=dt.float64)
+    at = check_device(device, "logspace")
+    exponents = linspace(start, end, steps, dtype=dt.float64, device="cpu")
     d = dt.get_default_dtype() if dtype is None else dt.as_dtype(dtype, "logspace")
-    return _finish((base**exponents._a).astype(d.np), requires_grad, out)
+    return _finish((base**exponents._a).astype(d.np), requires_grad, out, at)
 
 
 # ---------------------------------------------------------------- from data
@@ -312,7 +322,7 @@ def _leaf(data):
 def _plain(data):
     """Nested sequences with Tensors in them, as Python numbers and arrays."""
     if isinstance(data, Tensor):
-        return data._a if data._a.ndim else data._a.item()
+        return xp.host(data._a) if data._a.ndim else data._a.item()
     if isinstance(data, (list, tuple)):
         return [_plain(v) for v in data]
     return data
@@ -385,21 +395,28 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
 
     Floats get the default dtype, integers int64; arrays and Tensors keep theirs. ValueError for ragged sequences,
     TypeError for what is not a number."""
-    check_device(device, "tensor")
-    return _finish(_array(data, None if dtype is None else dt.as_dtype(dtype, "tensor"), "tensor"), requires_grad)
+    if device is None and isinstance(data, Tensor):
+        device = data.device
+    at = check_device(device, "tensor")
+    a = _array(data, None if dtype is None else dt.as_dtype(dtype, "tensor"), "tensor")
+    if at is xp and isinstance(data, Tensor):
+        a = xp.host(a)
+    return _finish(a, requires_grad, None, at)
 
 
 def as_tensor(data, dtype=None, device=None):
     """A Tensor of `data`, sharing memory with an array or Tensor of the same dtype."""
-    check_device(device, "as_tensor")
     d = None if dtype is None else dt.as_dtype(dtype, "as_tensor")
     if isinstance(data, Tensor):
-        from .cast import cast
+        from .cast import to
 
-        return data if d is None else cast(data, d)
+        return to(data, dtype=d, device=device)
+    at = check_device(device, "as_tensor")
     if isinstance(data, xp.ndarray) and (d is None or data.dtype == d.np):
-        return from_numpy(data)
-    return wrap(_array(data, d, "as_tensor"))
+        return from_numpy(data) if at is xp else wrap(at.asarray(data))
+    if hasattr(data, "__cuda_array_interface__") and not hasattr(data, "__array_interface__"):
+        return to(from_dlpack(data), dtype=d, device=device)
+    return _finish(_array(data, d, "as_tensor"), False, None, at)
 
 
 asarray = as_tensor
@@ -434,13 +451,15 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
 
 
 def from_dlpack(ext_tensor):
-    """A Tensor over the memory of another library's CPU array that speaks DLPack."""
+    """A Tensor over the memory of another library's array that speaks DLPack, on the CPU or on a CUDA device."""
     if not hasattr(ext_tensor, "__dlpack__"):
         raise RuntimeError(f"from_dlpack: expected an object with __dlpack__, got {type(ext_tensor).__name__}")
     if isinstance(ext_tensor, Tensor):
         t = wrap(ext_tensor._a)
         t._ver = shared_version(ext_tensor)
         return t
+    if ext_tensor.__dlpack_device__()[0] in (2, 13):  # CUDA, and its managed memory
+        return wrap(check_device("cuda", "from_dlpack").from_dlpack(ext_tensor))
     return from_numpy(xp.from_dlpack(ext_tensor))
 
 

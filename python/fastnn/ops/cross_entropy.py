@@ -4,6 +4,7 @@ from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, wrap
 from . import _autocast
+from ._common import GRAPH
 from .activation import _floating_input
 from .elementwise import add, div, mul, sub
 from .loss import reduction_name
@@ -182,7 +183,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 def nll_loss_rule(k, dy, saved, needs):
     ids, factors, total, shape = saved
     if total is not None:
-        dy = k.div(dy, total if k is Tensor._k else wrap(total))
+        dy = k.div(dy, total if k is not GRAPH else wrap(total))
     if not len(dy.shape):
         dy = k.expand(dy, (shape[0],))
     return (k.pick_rows_backward(k.neg(dy), ids, factors, shape),)

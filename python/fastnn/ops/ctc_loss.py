@@ -13,7 +13,7 @@ from .unary import operand
 
 
 def _lengths(values, n, name):
-    a = xp.asarray(values._a if isinstance(values, Tensor) else values)
+    a = xp.asarray(xp.host(values._a) if isinstance(values, Tensor) else values)
     if a.dtype.kind not in "iu":
         raise RuntimeError(f"{name} must be integral")
     a = a.reshape(-1).astype("int64")
@@ -27,7 +27,7 @@ def _lengths(values, n, name):
 def _matrix(targets, lengths, n):
     """The targets as [N, longest], 0 where a sequence has ended."""
     longest = int(lengths.max()) if n else 0
-    out = xp.zeros((n, longest), "int64")
+    out = xp.on(targets).zeros((n, longest), "int64")
     if targets.ndim == 1:
         if int(lengths.sum()) > targets.size:
             raise RuntimeError(
@@ -46,7 +46,7 @@ def _matrix(targets, lengths, n):
             f"Expected tensor to have size at least {longest} at dimension 1, but got size {targets.shape[1]} for "
             "argument 'targets'"
         )
-    kept = xp.arange(longest) < lengths[:, None]
+    kept = xp.on(targets).asarray(xp.arange(longest) < lengths[:, None])
     out[...] = xp.where(kept, targets[:, :longest], 0)
     return out
 
@@ -74,6 +74,7 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     labels = _matrix(labels, lengths, n)
     if labels.size and (labels.min() < 0 or labels.max() >= classes):
         raise RuntimeError(f"ctc_loss: the targets must be class ids in [0, {classes})")
+    inputs, lengths = xp.on(labels).asarray(inputs), xp.on(labels).asarray(lengths)
     loss, alpha = Tensor._k.ctc_loss(rows._a, labels, inputs, lengths, blank)
     zero = bool(zero_infinity)
     r = wrap(Tensor._k.where(xp.isfinite(loss) | xp.isnan(loss), loss, 0.0) if zero else loss)

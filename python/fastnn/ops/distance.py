@@ -70,5 +70,5 @@ def pdist(input, p=2.0):
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
     n = input._a.shape[0]
-    i, j = xp.nonzero(xp.tri_mask((n, n), 1, False))
+    i, j = xp.nonzero(xp.on(input._a).tri_mask((n, n), 1, False))
     return getitem(cdist(input, input, p), (wrap(i), wrap(j)))

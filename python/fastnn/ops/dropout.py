@@ -2,6 +2,7 @@
 
 from .. import random as generators
 from .._tape import grad_mode, record
+from ..backend import xp
 from ..tensor import Tensor, wrap
 from ._common import in_place
 from .elementwise import add, mul
@@ -23,7 +24,7 @@ def dropout(input, p=0.5, training=True, inplace=False):
     if not training or p == 0.0 or t._a.size == 0:
         return t if t._a.size == 0 or not training else mul(t, 1.0)
     if p == 1.0:
-        return mul(t, wrap(Tensor._k.zeros(t._a.shape, t._a.dtype)))
+        return mul(t, wrap(xp.on(t._a).zeros(t._a.shape, t._a.dtype)))
     y, mask = Tensor._k.dropout(generators.engine(None), t._a, p)
     r = wrap(y)
     if t._fn is not None and grad_mode.enabled:
@@ -46,7 +47,7 @@ def dropout_backward(dy, mask, p):
 def _channel_mask(t, p, function):
     """The factors of [N, C] channels, 0 or 1/(1 - p), with 1 for the other dimensions."""
     shape = t._a.shape[:2] + (1,) * (t._a.ndim - 2)
-    return dropout(wrap(Tensor._k.full(shape, 1, t._a.dtype)), p)
+    return dropout(wrap(xp.on(t._a).full(shape, 1, t._a.dtype)), p)
 
 
 def _channels(name, batched):
@@ -86,7 +87,7 @@ def _alpha(input, p, training, inplace, function, whole):
     if p == 1.0:
         return mul(t, 0.0)
     a = (1.0 / ((1.0 - p) * (1.0 + p * _ALPHA * _ALPHA))) ** 0.5
-    like = t._a if whole else Tensor._k.full(t._a.shape[:2] + (1,) * (t._a.ndim - 2), 1, t._a.dtype)
+    like = t._a if whole else xp.on(t._a).full(t._a.shape[:2] + (1,) * (t._a.ndim - 2), 1, t._a.dtype)
     kept = Tensor._k.cast(Tensor._k.dropout(generators.engine(None), like, p)[1], t._a.dtype)
     shift = Tensor._k.add(Tensor._k.mul(Tensor._k.sub(kept, 1.0), -a * _ALPHA), -a * _ALPHA * p)
     return add(mul(t, wrap(Tensor._k.mul(kept, a))), wrap(shift))

@@ -5,6 +5,7 @@ Operands broadcast, and promote by torch's table. Rules sum a gradient down to i
 
 from .. import dtypes as dt
 from .._tape import CONST, grad_mode, record
+from ..backend import xp
 from ..tensor import Tensor, wrap
 from ._common import broadcast_error, check_overlap, check_writable, in_place, operands, write_out
 
@@ -570,6 +571,10 @@ def copy_(self, src, non_blocking=False):
         return self
     check_writable(self)
     check_overlap(self, src)
+    if src._a.__class__ is not self._a.__class__:
+        from .cast import move
+
+        src = move(src, xp.on(self._a))
     a, s = self._a, src._a
     try:
         a[...] = s

@@ -3,6 +3,7 @@
 from .._tape import RowGradient, grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, wrap
+from ._common import GRAPH
 from .unary import operand
 
 
@@ -68,7 +69,7 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
 def embedding_sparse_rule(k, dy, saved, needs):
     """The rows of dy as they are, with their ids."""
     index, shape, padding_idx, scale_grad_by_freq = saved
-    if k is not Tensor._k or not needs[0].leaf:
+    if k is GRAPH or not needs[0].leaf:
         return embedding_rule(k, dy, saved, needs)
     factors = k.embedding_factors(index, padding_idx, scale_grad_by_freq, dy.dtype)
     if factors is not None:
@@ -96,10 +97,10 @@ def embedding_backward(dy, index, shape, padding_idx, scale_grad_by_freq):
 def embedding_backward_rule(k, g, saved, needs):
     index, _, padding_idx, scale_grad_by_freq = saved
     picked = k.index_get(g, (index,))
-    d = g.dtype if k is Tensor._k else g._a.dtype
+    d = g.dtype if k is not GRAPH else g._a.dtype
     factors = Tensor._k.embedding_factors(index, padding_idx, scale_grad_by_freq, d)
     if factors is not None:
-        picked = k.mul(picked, factors if k is Tensor._k else wrap(factors))
+        picked = k.mul(picked, factors if k is not GRAPH else wrap(factors))
     return (picked,)
 
 
@@ -175,7 +176,7 @@ def _starts(ids, offsets, include_last_offset):
                 "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length "
                 "sequences."
             )
-        return xp.arange(ids.shape[0] + 1, dtype="int64") * ids.shape[1]
+        return xp.on(ids).arange(ids.shape[0] + 1, dtype="int64") * ids.shape[1]
     if ids.ndim != 1:
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {ids.ndim}")
     if offsets is None:
@@ -200,7 +201,7 @@ def _starts(ids, offsets, include_last_offset):
                 f"{int(at[-1])}"
             )
         return at
-    start = xp.empty(at.size + 1, "int64")
+    start = xp.on(at).empty(at.size + 1, "int64")
     start[:-1] = at
     start[-1] = ids.size
     return start
@@ -208,19 +209,19 @@ def _starts(ids, offsets, include_last_offset):
 
 def _bag_of(start):
     """The bag of each look-up."""
-    return xp.repeat(xp.arange(start.size - 1, dtype="int64"), start[1:] - start[:-1])
+    return xp.repeat(xp.on(start).arange(start.size - 1, dtype="int64"), start[1:] - start[:-1])
 
 
 def embedding_bag_rule(k, dy, saved, needs):
     w, by, ids, start, mean, padding_idx, by_frequency, shape, sparse = saved
-    arrays = k is Tensor._k
+    arrays = k is not GRAPH
     bag = _bag_of(start)
     factor = by
     if mean or by_frequency:
         d = w.dtype if arrays else w._a.dtype
-        f = xp.ones(ids.size, d)
+        f = xp.on(ids).ones(ids.size, d)
         if mean:
-            counted = xp.ones(ids.size, d) if padding_idx is None else (ids != padding_idx).astype(d)
+            counted = xp.on(ids).ones(ids.size, d) if padding_idx is None else (ids != padding_idx).astype(d)
             counts = xp.bincount(bag, counted, start.size - 1)
             f /= xp.where(counts < 1, 1, counts)[bag]
         if by_frequency and ids.size:
@@ -262,14 +263,14 @@ def embedding_bag_backward(dy, ids, bag, factor, shape, padding_idx):
 def embedding_bag_max_rule(k, dy, saved, needs):
     """Each value's gradient goes to the row that gave it."""
     ids, chosen, shape = saved
-    arrays = k is Tensor._k
+    arrays = k is not GRAPH
     none = chosen < 0
     d = dy.dtype if arrays else dy._a.dtype
     if none.any():
         kept = (~none).astype(d)
         dy = k.mul(dy, kept if arrays else wrap(kept))
-    row = ids[xp.where(none, 0, chosen)] if ids.size else xp.zeros(chosen.shape, "int64")
-    flat = (row * shape[1] + xp.arange(shape[1])).reshape(-1)
+    row = ids[xp.where(none, 0, chosen)] if ids.size else xp.on(ids).zeros(chosen.shape, "int64")
+    flat = (row * shape[1] + xp.on(ids).arange(shape[1])).reshape(-1)
     dw = k.embedding_backward(k.reshape(dy, (-1, 1)), flat, (shape[0] * shape[1], 1), None, False)
     return k.reshape(dw, shape), None
 
@@ -282,7 +283,7 @@ def one_hot(tensor, num_classes=-1):
     if i.size == 0:
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
-        return wrap(xp.zeros((*i.shape, num_classes), "int64"))
+        return wrap(xp.on(i).zeros((*i.shape, num_classes), "int64"))
     if int(i.min()) < 0:
         raise RuntimeError("Class values must be non-negative.")
     if num_classes == -1:
@@ -291,6 +292,6 @@ def one_hot(tensor, num_classes=-1):
         raise RuntimeError("num_classes should be positive")
     elif int(i.max()) >= num_classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
-    r = xp.zeros((i.size, num_classes), "int64")
-    r[xp.arange(i.size), i.reshape(-1)] = 1
+    r = xp.on(i).zeros((i.size, num_classes), "int64")
+    r[xp.on(i).arange(i.size), i.reshape(-1)] = 1
     return wrap(r.reshape(*i.shape, num_classes))

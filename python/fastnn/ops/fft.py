@@ -8,7 +8,7 @@ from .. import dtypes as dt
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
-from ._common import write_out
+from ._common import GRAPH, write_out
 from .arrange import roll
 from .cast import cast
 from .complex import conj
@@ -63,11 +63,11 @@ def fft_c2r_rule(k, dy, saved, needs):
     size, n, dims, norm = saved
     g = k.fft_r2c(dy, dims, _OPPOSITE[norm])
     last, have = dims[-1], n // 2 + 1
-    twice = xp.ones(have, dy.dtype if k is Tensor._k else dy._a.dtype)
+    twice = xp.on(dy).ones(have, dy.dtype if k is not GRAPH else dy._a.dtype)
     twice[1 : 1 + n - have] = 2
     shape = tuple(-1 if i == last else 1 for i in range(len(g.shape)))
     twice = twice.reshape(shape)
-    g = k.mul(g, k.cast(twice, g.dtype) if k is Tensor._k else cast(wrap(twice), g.dtype))
+    g = k.mul(g, k.cast(twice, g.dtype) if k is not GRAPH else cast(wrap(twice), g.dtype))
     if size > have:
         rest = tuple(size - have if i == last else s for i, s in enumerate(g.shape))
         g = k.cat([g, k.zeros(rest, g.dtype)], last)
@@ -110,7 +110,7 @@ def _resized(x, dim, n, function):
         return narrow(x, dim, 0, n)
     if have < n:
         shape = tuple(n - have if i == dim else s for i, s in enumerate(x._a.shape))
-        return cat([x, wrap(xp.zeros(shape, x._a.dtype))], dim)
+        return cat([x, wrap(xp.on(x._a).zeros(shape, x._a.dtype))], dim)
     return x
 
 

@@ -3,7 +3,7 @@
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
-from ._common import broadcast_error, check_writable, in_place, write_out
+from ._common import GRAPH, broadcast_error, check_writable, in_place, write_out
 from .index import _key, getitem, index_get, index_put_zeros, setitem
 
 
@@ -49,7 +49,7 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
 
             r = reshape(r, (1,))
     elif a.size == 0:
-        r = wrap(xp.zeros(a.shape, x.dtype))
+        r = wrap(xp.on(x).zeros(a.shape, x.dtype))
         if input._fn is not None and grad_mode.enabled:
             record(r, empty_gather_rule, (input._fn,), (x.shape,), ())
     else:
@@ -104,7 +104,7 @@ def scatter_add_zeros(dy, shape, dim, index):
 
 def scatter_add_zeros_rule(k, dy, saved, needs):
     dim, index = saved
-    return (k.gather(dy, dim, index if k is Tensor._k else wrap(index)),)
+    return (k.gather(dy, dim, index if k is not GRAPH else wrap(index)),)
 
 
 def scatter(input, dim, index, src, *, reduce=None):
@@ -146,9 +146,9 @@ def scatter_rule(k, dy, saved, needs):
     dim, index, shape = saved
     dx = ds = None
     if needs[0] is not None:
-        dx = k.scatter(dy, dim, index if k is Tensor._k else wrap(index), 0.0)
+        dx = k.scatter(dy, dim, index if k is not GRAPH else wrap(index), 0.0)
     if needs[1] is not None:
-        ds = k.gather(dy, dim, index if k is Tensor._k else wrap(index))
+        ds = k.gather(dy, dim, index if k is not GRAPH else wrap(index))
         if ds.shape != shape:
             ds = k.index_put_zeros(ds, shape, tuple(slice(0, n) for n in ds.shape), True)
     return dx, ds
@@ -251,7 +251,7 @@ def index_fill(input, dim, index, value):
     chosen[a.reshape(-1)] = True
     shape = (1,) * i + (n,) + (1,) * (input._a.ndim - i - 1) if input._a.ndim else ()
     if not isinstance(value, Tensor):
-        value = wrap(xp.asarray(value).astype(input._a.dtype))
+        value = wrap(xp.on(input._a).asarray(value).astype(input._a.dtype))
     return where(wrap(chosen.reshape(shape)), value, input) if input._a.size else clone(input)
 
 
@@ -329,7 +329,7 @@ def masked_fill(input, mask, value):
         value = value if value._fn is not None else value.item()
     if not isinstance(value, Tensor):
         check_fill(input, value, "masked_fill")
-        value = wrap(xp.asarray(value).astype(input._a.dtype))
+        value = wrap(xp.on(input._a).asarray(value).astype(input._a.dtype))
     return where(mask, value, input)
 
 
@@ -378,7 +378,7 @@ def nonzero(input, *, as_tuple=False):
     if as_tuple:
         return tuple(wrap(i) for i in found)
     if input._a.ndim == 0:
-        return wrap(xp.zeros((found[0].size, 0), "int64"))
+        return wrap(xp.on(input._a).zeros((found[0].size, 0), "int64"))
     return wrap(xp.contiguous_copy(xp.array(found).T).reshape(-1, input._a.ndim))
 
 

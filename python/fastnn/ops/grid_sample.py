@@ -29,7 +29,7 @@ def _align(align_corners):
 def _reflection(a, low, high):
     """(sign, shift) such that sign·a + shift is `a` reflected at low and high until it lies between."""
     if low == high:
-        return xp.zeros(a.shape, a.dtype), xp.full(a.shape, low, a.dtype)
+        return xp.on(a).zeros(a.shape, a.dtype), xp.on(a).full(a.shape, low, a.dtype)
     span = high - low
     side = xp.where(a < low, -1.0, 1.0)
     distance = abs(a - low)
@@ -187,9 +187,9 @@ def affine_grid(theta, size, align_corners=None):
         raise RuntimeError(f"Expected theta of {size[0]} matrices for size {size}, but got {t._a.shape[0]}")
     check_size(size, "affine_grid")
     spatial = size[2:]
-    base = xp.ones((*spatial, d + 1), t._a.dtype)
+    base = xp.on(t._a).ones((*spatial, d + 1), t._a.dtype)
     for i, n in enumerate(spatial):
-        steps = xp.linspace(-1.0, 1.0, n, dtype=t._a.dtype) if n > 1 else xp.zeros(1, t._a.dtype)
+        steps = xp.on(t._a).linspace(-1.0, 1.0, n, dtype=t._a.dtype) if n > 1 else xp.on(t._a).zeros(1, t._a.dtype)
         if not align:
             steps = steps * ((n - 1) / n)
         base[..., d - 1 - i] = steps.reshape((-1,) + (1,) * (d - 1 - i))

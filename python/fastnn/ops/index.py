@@ -66,7 +66,7 @@ def _key(index, ndim):
             if ellipsis:
                 raise IndexError("an index can only have a single ellipsis ('...')")
             ellipsis = True
-        elif isinstance(i, xp.ndarray) and i.dtype.kind == "b":
+        elif isinstance(i, xp.ARRAYS) and i.dtype.kind == "b":
             used += i.ndim
         elif i is not None and not isinstance(i, bool):
             used += 1
@@ -89,6 +89,8 @@ def getitem(input, index):
         key, basic = (index, Ellipsis), True
     else:
         key, basic = _key(index, x.ndim)
+        if not basic:
+            key = _beside(key, x)
     a = _read(x, key)
     if basic:
         r = view_of(input, a)
@@ -116,8 +118,16 @@ def _read(x, key):
         ) from None
 
 
+def _beside(key, x):
+    """The index arrays of `key` on x's device: those of the CPU may index any tensor, as in torch."""
+    for i in key:
+        if isinstance(i, xp.ARRAYS) and x.__class__ is xp.ndarray and i.__class__ is not xp.ndarray:
+            raise RuntimeError("indices should be either on cpu or on the same device as the indexed tensor (cpu)")
+    return tuple(xp.beside(i, x) for i in key)
+
+
 def _unique(key):
-    return all(not isinstance(i, xp.ndarray) or i.dtype.kind == "b" for i in key)
+    return all(not isinstance(i, xp.ARRAYS) or i.dtype.kind == "b" for i in key)
 
 
 def index_rule(k, dy, saved, needs):
@@ -177,16 +187,23 @@ def setitem(self, index, value):
     """self[index] = value, differentiable with respect to both."""
     x = self._a
     key, basic = _key(index, x.ndim)
+    if not basic:
+        key = _beside(key, x)
     check_writable(self, _read(x, key) if basic else None)
     if isinstance(value, Tensor):
+        if value._a.__class__ is not x.__class__:
+            from .cast import move
+
+            value = move(value, xp.on(x))
         v, fv = value._a, value._fn
         check_result_cast(self, v.dtype) if v.dtype.kind == "c" else None
     else:
         v, fv = value, None
-        if not isinstance(v, (bool, int, float, complex, xp.generic, xp.ndarray)):
+        if not isinstance(v, (bool, int, float, complex, xp.generic, *xp.ARRAYS)):
             raise TypeError(f"can't assign a {type(v).__name__} to a torch.{self.dtype.short}Tensor")
+    v = xp.beside(v, x)
     try:
-        if isinstance(v, xp.ndarray) and v.ndim:
+        if isinstance(v, xp.ARRAYS) and v.ndim:
             target = x[key].shape
             if v.ndim > len(target):  # leading ones may go, as in torch
                 lead = v.ndim - len(target)

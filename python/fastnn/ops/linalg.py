@@ -7,6 +7,7 @@ both. Matrices are the last two dimensions.
 from .._tape import grad_mode, own_version, record, record_many
 from ..backend import xp
 from ..tensor import Tensor, wrap
+from ._common import GRAPH
 from .reduce import _result
 
 LinAlgError = type("LinAlgError", (RuntimeError,), {"__doc__": "A matrix that is singular, or not positive definite."})
@@ -55,15 +56,15 @@ def _row(k, v):
 
 def _eye(k, like):
     """1 on the diagonal of matrices like `like`, as a bool mask."""
-    mask = xp.tri_mask((like.shape[-2], like.shape[-1]), 0, True) & xp.tri_mask(
+    mask = xp.on(like).tri_mask((like.shape[-2], like.shape[-1]), 0, True) & xp.on(like).tri_mask(
         (like.shape[-2], like.shape[-1]), 0, False
     )
-    return mask if k is Tensor._k else wrap(mask)
+    return mask if k is not GRAPH else wrap(mask)
 
 
 def _triangle(k, x, lower, diagonal=0):
-    mask = xp.tri_mask((x.shape[-2], x.shape[-1]), diagonal, lower)
-    return k.where(mask if k is Tensor._k else wrap(mask), x, 0.0)
+    mask = xp.on(x).tri_mask((x.shape[-2], x.shape[-1]), diagonal, lower)
+    return k.where(mask if k is not GRAPH else wrap(mask), x, 0.0)
 
 
 # ---------------------------------------------------------------- inverse, solve, determinant

@@ -77,19 +77,19 @@ def solve(A, B, *, left=True, out=None):
 
 def solve_ex(A, B, *, left=True, check_errors=False, out=None):
     """(solve(A, B), info)"""
-    return solve_ex_result(solve(A, B, left=left), wrap(xp.zeros(A._a.shape[:-2], "int32")))
+    return solve_ex_result(solve(A, B, left=left), wrap(xp.on(A._a).zeros(A._a.shape[:-2], "int32")))
 
 
 def inv_ex(A, *, check_errors=False, out=None):
     """(inv(A), info): info is 0, or the index of the pivot that is zero."""
     check_matrix(A, "linalg.inv_ex")
     try:
-        return inv_ex_result(base.inv(A), wrap(xp.zeros(A._a.shape[:-2], "int32")))
+        return inv_ex_result(base.inv(A), wrap(xp.on(A._a).zeros(A._a.shape[:-2], "int32")))
     except LinAlgError:
         if check_errors:
             raise
         info = Tensor._k.lu(A._a)[2]
-        return inv_ex_result(wrap(xp.full(A._a.shape, math.nan, A._a.dtype)), wrap(info))
+        return inv_ex_result(wrap(xp.on(A._a).full(A._a.shape, math.nan, A._a.dtype)), wrap(info))
 
 
 def solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=None):
@@ -143,7 +143,7 @@ def cholesky_solve(B, L, upper=False, *, out=None):
 def cholesky_inverse(L, upper=False, *, out=None):
     """A⁻¹ from A's Cholesky factor L."""
     check_matrix(L, "cholesky_inverse")
-    eye = expand(wrap(xp.identity(L._a.shape[-1], L._a.dtype)), L._a.shape)
+    eye = expand(wrap(xp.on(L._a).identity(L._a.shape[-1], L._a.dtype)), L._a.shape)
     return _finish(cholesky_solve(eye, L, upper), out)
 
 
@@ -177,7 +177,7 @@ def _corner(t, m, n):
 
 def _permutation(order, d):
     m = order.shape[-1]
-    p = xp.zeros((*order.shape, m), d)
+    p = xp.on(order).zeros((*order.shape, m), d)
     for place in xp.ndindex(*order.shape):
         p[(*place[:-1], order[place], place[-1])] = 1
     return wrap(p)
@@ -226,15 +226,15 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=N
     empty = wrap(xp.zeros(0, x.dtype))
     lower = upper = p = empty
     if unpack_data:
-        lower = tril(narrow(LU_data, -1, 0, k), -1) + expand(wrap(_eye(m, k, x.dtype)), (*x.shape[:-2], m, k))
+        lower = tril(narrow(LU_data, -1, 0, k), -1) + expand(wrap(_eye(m, k, x)), (*x.shape[:-2], m, k))
         upper = triu(narrow(LU_data, -2, 0, k))
     if unpack_pivots:
         p = _permutation(Tensor._k.permutation_of(LU_pivots._a, m), x.dtype)
     return _result("lu_unpack", ("P", "L", "U"))(p, lower, upper)
 
 
-def _eye(m, n, d):
-    return xp.identity(max(m, n), d)[:m, :n]
+def _eye(m, n, like):
+    return xp.on(like).identity(max(m, n), like.dtype)[:m, :n]
 
 
 def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
@@ -300,7 +300,7 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None, out=None)
     if tol is not None:
         atol, rtol = tol, 0.0
     if A._a.size == 0:
-        return wrap(xp.zeros(A._a.shape[:-2], "int64"))
+        return wrap(xp.on(A._a).zeros(A._a.shape[:-2], "int64"))
     s = xp.absolute(Tensor._k.eigh(A._a, True)[0]) if hermitian else Tensor._k.svd(A._a, False)[1]
     return wrap(xp.asarray((s > _cut(A, s, atol, rtol, None, "linalg.matrix_rank")).sum(-1)).astype("int64"))
 
@@ -431,7 +431,7 @@ def cond(A, p=None, *, out=None):
     try:
         inverse = base.inv(A)
     except LinAlgError:
-        return wrap(xp.full(A._a.shape[:-2], math.inf, A._a.real.dtype))
+        return wrap(xp.on(A._a).full(A._a.shape[:-2], math.inf, A._a.real.dtype))
     return _finish(mul(matrix_norm(A, p), matrix_norm(inverse, p)), out)
 
 
@@ -442,7 +442,7 @@ def matrix_power(A, n, *, out=None):
     """A·A·…·A, n times; the inverse's where n is negative."""
     check_matrix(A, "linalg.matrix_power")
     if n == 0:
-        return _finish(expand(wrap(xp.identity(A._a.shape[-1], A._a.dtype)), A._a.shape).clone(), out)
+        return _finish(expand(wrap(xp.on(A._a).identity(A._a.shape[-1], A._a.dtype)), A._a.shape).clone(), out)
     if n < 0:
         A, n = base.inv(A), -n
     r = None
@@ -538,8 +538,8 @@ def householder_product(A, tau, *, out=None):
             f"{list(tau._a.shape)} and {list(A._a.shape)}"
         )
     _check_pair(A, tau, "torch.linalg.householder_product")
-    q = expand(wrap(_eye(m, n, A._a.dtype)), (*A._a.shape[:-2], m, n))
-    v = tril(A, -1) + expand(wrap(_eye(m, n, A._a.dtype)), A._a.shape)
+    q = expand(wrap(_eye(m, n, A._a)), (*A._a.shape[:-2], m, n))
+    v = tril(A, -1) + expand(wrap(_eye(m, n, A._a)), A._a.shape)
     for i in range(k - 1, -1, -1):
         column = narrow(v, -1, i, 1)
         t = unsqueeze(narrow(tau, -1, i, 1), -1)

@@ -55,7 +55,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
         z = square(z)
     if weight is not None:
         z = mul(z, unsqueeze(index_select(weight, 0, wrap(ids)), 1))
-    own = wrap(xp.arange(classes) == at._a)
+    own = wrap(xp.on(at._a).arange(classes) == at._a)
     loss = div(sum(where(own, 0.0, z), 1), float(classes))
     return reduced(reshape(loss, ()) if single else loss, reduction)
 
@@ -72,7 +72,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
         raise RuntimeError(f"multilabel_margin_loss: target out of range: class ids must lie in [-1, {classes})")
     valid = (ids < 0).cumsum(1) == 0
     ids = xp.where(valid, ids, 0)
-    chosen = xp.zeros((n, classes), "bool")
+    chosen = xp.on(ids).zeros((n, classes), "bool")
     rows, places = xp.nonzero(valid)
     chosen[rows, ids[rows, places]] = True
     # z[n, j, i]: target j against class i

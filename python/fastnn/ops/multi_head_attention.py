@@ -1,5 +1,6 @@
 """The whole of a multi-head attention layer: projections, heads, masks, attention, output projection."""
 
+from ..backend import xp
 from ..tensor import Tensor, wrap
 from .attention import scaled_dot_product_attention
 from .dropout import dropout
@@ -17,8 +18,9 @@ def _additive(mask, name, like):
     d = mask._a.dtype
     if d.kind == "b":
         k = Tensor._k
-        zeros = k.zeros(mask._a.shape, like._a.dtype)
-        return wrap(k.where(mask._a, k.full(mask._a.shape, -float("inf"), like._a.dtype), zeros))
+        at = xp.on(mask._a)
+        zeros = at.zeros(mask._a.shape, like._a.dtype)
+        return wrap(k.where(mask._a, at.full(mask._a.shape, -float("inf"), like._a.dtype), zeros))
     if mask.dtype.category != 2:
         raise AssertionError(f"only bool and floating types of {name} are supported")
     return mask if mask.dtype is like.dtype else mask.to(like.dtype)

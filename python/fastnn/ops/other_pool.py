@@ -95,7 +95,7 @@ def _unpool(input, indices, kernel_size, stride, padding, output_size, n):
     if flat.size and (flat.min() < 0 or flat.max() >= count):
         bad = flat.max() if flat.max() >= count else flat.min()
         raise RuntimeError(f"Found an invalid max index: {int(bad)} (output volumes are of size {size})")
-    zeros = wrap(Tensor._k.zeros((*lead, count), a.dtype))
+    zeros = wrap(xp.on(a).zeros((*lead, count), a.dtype))
     return reshape(scatter(zeros, -1, wrap(flat), reshape(x, flat.shape)), (*lead, *size))
 
 
@@ -119,13 +119,13 @@ def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_siz
 
 def _starts(sample, size, out, kernel):
     """The first element of each of `out` windows along a dimension, for samples [N, C]: torch's pseudo-random sequence."""
-    last = xp.full((*sample.shape, 1), size - kernel, "int64")
+    last = xp.on(sample).full((*sample.shape, 1), size - kernel, "int64")
     if out == 1:
         return last
     d = sample.dtype
     alpha = xp.asarray((size - kernel), d) / xp.asarray(out - 1, d)
     u = sample[..., None]
-    steps = ((xp.arange(out - 1).astype(d) + u) * alpha).astype("int64") - (u * alpha).astype("int64")
+    steps = ((xp.on(sample).arange(out - 1).astype(d) + u) * alpha).astype("int64") - (u * alpha).astype("int64")
     return xp.concatenate((steps, last), -1)
 
 
@@ -149,7 +149,7 @@ def _fractional(input, kernel_size, output_size, output_ratio, return_indices, s
         if o < 1 or o + k - 1 > s:
             raise RuntimeError(f"{function}: pool size {k} and output {o} are too large for the input's size {s}")
     if samples is None:
-        samples = rand(*shape[:2], n, dtype=x.dtype)
+        samples = rand(*shape[:2], n, dtype=x.dtype, device=x.device)
     if samples._a.ndim != 3 or any(a < b for a, b in zip(samples._a.shape, (*shape[:2], n), strict=True)):
         raise RuntimeError(
             f"{function}: expected _random_samples of shape {[*shape[:2], n]}, but got {list(samples._a.shape)}"
@@ -158,15 +158,16 @@ def _fractional(input, kernel_size, output_size, output_ratio, return_indices, s
     # torch's samples run from the last dimension to the first in 2-D, from the first in 3-D.
     order = range(n) if n == 3 else range(n - 1, -1, -1)
     starts = [_starts(u[..., o], s, m, k) for o, s, m, k in zip(order, sizes, out, kernel, strict=True)]
-    place = xp.zeros((*shape[:2],) + (1,) * (2 * n), "int64")
+    here = xp.on(u)
+    place = here.zeros((*shape[:2],) + (1,) * (2 * n), "int64")
     for i in range(n):  # [N, C, out..., kernel...]
-        at = starts[i][..., None] + xp.arange(kernel[i])
+        at = starts[i][..., None] + here.arange(kernel[i])
         view = [1] * (2 * n)
         view[i], view[n + i] = out[i], kernel[i]
         place = place * sizes[i] + at.reshape(*shape[:2], *view)
     place = place.reshape(*shape[:2], math.prod(out), math.prod(kernel))
     flat = x._a.reshape(*shape[:2], math.prod(sizes))
-    rows = xp.arange(shape[0]).reshape(-1, 1, 1, 1), xp.arange(shape[1]).reshape(-1, 1, 1)
+    rows = here.arange(shape[0]).reshape(-1, 1, 1, 1), here.arange(shape[1]).reshape(-1, 1, 1)
     best = Tensor._k.argmax(flat[(*rows, place)], 3, True)
     index = wrap(Tensor._k.gather(place, 3, best)[..., 0])
     y = gather(reshape(x, flat.shape), 2, index)

@@ -6,7 +6,7 @@ from .. import dtypes as dt
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
-from ._common import in_place, operands, write_out
+from ._common import GRAPH, in_place, operands, write_out
 from .cast import cast
 from .elementwise import _kernel, _without_gradient, mul, pow, sub
 from .reduce import _result
@@ -58,7 +58,7 @@ def copysign(input, other, *, out=None):
 
 def copysign_rule(k, dy, saved, needs):
     x, r, shape = saved
-    r = r if k is Tensor._k else wrap(r)
+    r = r if k is not GRAPH else wrap(r)
     flip = k.mul(k.sign(x), k.sign(r))
     return (
         None if needs[0] is None else k.sum_to(k.mul(dy, flip), x.shape),
@@ -205,8 +205,8 @@ def frexp(input, *, out=None):
 
 def frexp_rule(k, dy, saved, needs):
     (e,) = saved
-    scale = 2.0 ** (-e).astype(dy.dtype if k is Tensor._k else dy._a.dtype)
-    return (k.mul(dy, scale if k is Tensor._k else wrap(scale)),)
+    scale = 2.0 ** (-e).astype(dy.dtype if k is not GRAPH else dy._a.dtype)
+    return (k.mul(dy, scale if k is not GRAPH else wrap(scale)),)
 
 
 def xlogy(input, other, *, out=None):

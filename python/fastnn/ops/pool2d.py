@@ -3,6 +3,7 @@
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, wrap
+from ._common import GRAPH
 from .conv2d import check_size, numbers
 from .gather import gather
 from .matmul import matmul
@@ -108,7 +109,7 @@ def max_pool2d_backward_rule(k, g, saved, needs):
     where = Tensor._k.max_pool2d_indices(*saved)
     shape = where.shape
     flat = where.reshape(n, c, shape[2] * shape[3])
-    picked = k.gather(k.reshape(g, (n, c, h * w)), 2, flat if k is Tensor._k else wrap(flat))
+    picked = k.gather(k.reshape(g, (n, c, h * w)), 2, flat if k is not GRAPH else wrap(flat))
     return (k.reshape(picked, shape),)
 
 
@@ -198,12 +199,12 @@ def _bins(n, out):
     return [(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]
 
 
-def _averaging(n, out, d):
+def _averaging(n, out, like):
     """The matrix [out, n] whose rows average the adaptive windows."""
-    m = xp.zeros((out, n), d)
+    m = xp.zeros((out, n), like.dtype)
     for i, (start, stop) in enumerate(_bins(n, out)):
         m[i, start:stop] = 1 / (stop - start)
-    return wrap(m)
+    return wrap(xp.beside(m, like))
 
 
 def adaptive_avg_pool2d(input, output_size):
@@ -220,8 +221,7 @@ def adaptive_avg_pool2d(input, output_size):
     if oh and ow and h % oh == 0 and w % ow == 0:
         r = avg_pool2d(x, (h // oh, w // ow))
     else:
-        d = x._a.dtype
-        r = matmul(matmul(_averaging(h, oh, d), x), wrap(_averaging(w, ow, d)._a.T))
+        r = matmul(matmul(_averaging(h, oh, x._a), x), wrap(_averaging(w, ow, x._a)._a.T))
     return squeeze(r, 0) if single else r
 
 
@@ -250,7 +250,7 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
         if not return_indices:
             return squeeze(r, 0) if single else r
         return tuple(squeeze(v, 0) for v in r) if single else r
-    index = xp.empty((n, c, oh, ow), "int64")
+    index = xp.on(x._a).empty((n, c, oh, ow), "int64")
     for i, (top, bottom) in enumerate(_bins(h, oh)):
         for j, (left, right) in enumerate(_bins(w, ow)):
             cell = x._a[:, :, top:bottom, left:right].reshape(n, c, (bottom - top) * (right - left))

@@ -56,8 +56,9 @@ def _joined(first, second, shape, p, q):
     n, c, d, h, w = shape
     depth = second._a // (p * q)
     planes = first._a.reshape(n, c, d, p * q)
-    place = xp.arange(p * q)
-    batch, channel = xp.arange(n).reshape(-1, 1, 1, 1), xp.arange(c).reshape(-1, 1, 1)
+    at = xp.on(planes)
+    place = at.arange(p * q)
+    batch, channel = at.arange(n).reshape(-1, 1, 1, 1), at.arange(c).reshape(-1, 1, 1)
     return wrap(depth * (h * w) + planes[batch, channel, depth, place])
 
 

@@ -98,7 +98,7 @@ def bernoulli_(self, p=0.5, *, generator=None):
             self,
             "bernoulli_",
             "bernoulli_from_",
-            Tensor._k.in_memory_order(xp.contiguous(xp.broadcast_to(p._a, self._a.shape)))[0],
+            Tensor._k.in_memory_order(xp.contiguous(xp.broadcast_to(xp.host(p._a), self._a.shape)))[0],
             generator=generator,
         )
     p = _number(p, "bernoulli_", "p")
@@ -119,11 +119,11 @@ def _check_probabilities(p):
 
 def bernoulli(input, p=None, *, generator=None, out=None):
     """1 with the probabilities in input (or p), else 0; in input's dtype."""
-    r = wrap(xp.empty(input._a.shape, input._a.dtype))
+    r = wrap(xp.on(input._a).empty(input._a.shape, input._a.dtype))
     if p is not None:
         return bernoulli_(r, p, generator=generator)
     _check_probabilities(input)
-    _fill(r._a, generator, "bernoulli_from_", xp.contiguous(input._a))
+    _fill(r._a, generator, "bernoulli_from_", xp.contiguous(xp.host(input._a)))
     if input._fn is not None and grad_mode.enabled:
         record(r, filled_rule, (input._fn,), (), ())
     return r if out is None else write_out(out, r, input)
@@ -185,7 +185,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     rows = x.reshape(1, -1) if x.ndim == 1 else x
     if not (rows.sum(1) > 0).all():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
-    r = generators.engine(generator).multinomial(rows, num_samples, replacement)
+    r = xp.on(x).asarray(generators.engine(generator).multinomial(xp.host(rows), num_samples, replacement))
     r = wrap(r[0] if x.ndim == 1 else r)
     if out is not None and out._a.dtype != r._a.dtype:
         raise RuntimeError(f"multinomial expects Long tensor out, got: {out.dtype.short}")
@@ -196,11 +196,11 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
 
 
 def _made(size, function, dtype, device, requires_grad, draw, out=None):
-    check_device(device, function)
+    at = check_device(device, function)
     if dtype is None and isinstance(out, Tensor):
         dtype = out.dtype
     d = dt.get_default_dtype() if dtype is None else dt.as_dtype(dtype, function)
-    t = wrap(_allocate(xp.empty, _shape(size, function), d, function))
+    t = wrap(_allocate(at.empty, _shape(size, function), d, function))
     draw(t)
     if out is not None:
         return write_out(out, t)
@@ -265,7 +265,7 @@ def randperm(
     n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
 ):
     """The integers of [0, n) in random order."""
-    check_device(device, "randperm")
+    at = check_device(device, "randperm")
     if isinstance(n, builtins.bool) or not hasattr(n, "__index__"):
         raise TypeError(f"randperm(): argument 'n' must be int, not {type(n).__name__}")
     n = n.__index__()
@@ -273,8 +273,11 @@ def randperm(
         raise RuntimeError(f"n must be non-negative, got {n}")
     if n >= 1 << 31:
         raise RuntimeError(f"randperm: n={n} is more than 2**31 - 1 elements")
-    t = wrap(generators.engine(generator).randperm(n))
     from .cast import cast
+
+    t = wrap(generators.engine(generator).randperm(n))
+    if at is not xp:
+        t = wrap(at.asarray(t._a))
 
     if dtype is not None:
         t = cast(t, dt.as_dtype(dtype, "randperm"))
@@ -285,8 +288,7 @@ def _like(draw, name):
     def create(input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
         from .create import empty_like
 
-        check_device(device, name)
-        t = empty_like(input, dtype=dtype)
+        t = empty_like(input, dtype=dtype, device=device)
         draw(t, generator=generator)
         if requires_grad:
             t.requires_grad_(True)
@@ -309,7 +311,7 @@ def randint_like(input, low=0, high=None, *, generator=None, dtype=None, layout=
         tuple(input._a.shape),
         generator=generator,
         dtype=dtype or input.dtype,
-        device=device,
+        device=input.device if device is None else device,
         requires_grad=requires_grad,
     )
 
@@ -340,7 +342,7 @@ def normal(
     d = mean.dtype if isinstance(mean, Tensor) else std.dtype
     if isinstance(std, Tensor) and std._a.size and not (std._a >= 0).all():
         raise RuntimeError("normal expects all elements of std >= 0.0")
-    z = randn(shape, generator=generator, dtype=d)
+    z = randn(shape, generator=generator, dtype=d, device=(mean if isinstance(mean, Tensor) else std).device)
     r = wrap(add(mul(z, std), mean)._a)
     nodes = tuple(v._fn if isinstance(v, Tensor) else None for v in (mean, std))
     if nodes != (None, None) and grad_mode.enabled:

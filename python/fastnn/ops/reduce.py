@@ -9,6 +9,7 @@ from collections import namedtuple
 
 from .. import dtypes as dt
 from .._tape import grad_mode, own_version, record, record_many
+from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
 from ._common import dims_of, write_out
 from .cast import cast
@@ -405,7 +406,7 @@ def median(input, dim=None, keepdim=False):
         raise NotImplementedError("\"median_cpu\" not implemented for 'Bool'")
     if dim is None:
         if t._a.size == 0:
-            return wrap(Tensor._k.full((), math.nan if t._a.dtype.kind == "f" else 0, t._a.dtype))
+            return wrap(xp.on(t._a).full((), math.nan if t._a.dtype.kind == "f" else 0, t._a.dtype))
         return median(reshape(t, (-1,)), 0).values
     dim = check_dim(dim, t._a.ndim)
     if t._a.ndim == 0:

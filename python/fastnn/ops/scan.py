@@ -212,7 +212,7 @@ def _gradient(t, space, dim, edge_order):
     shape = (-1,) + (1,) * (t._a.ndim - 1 - dim)
 
     def weight(a):
-        return wrap(xp.asarray(a, t._a.dtype).reshape(shape))
+        return wrap(xp.on(t._a).asarray(a, t._a.dtype).reshape(shape))
 
     h1, h2 = h[:-1], h[1:]
     inner = add(

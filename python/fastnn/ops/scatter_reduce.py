@@ -3,7 +3,7 @@
 from .._tape import grad_mode, own_version, record
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
-from ._common import in_place, write_out
+from ._common import GRAPH, in_place, write_out
 from .gather import _check_src, _gather_index, _index_array, index_put
 from .join import narrow
 from .shape import clone, expand, reshape
@@ -46,7 +46,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
 
 def scatter_reduce_rule(k, dy, saved, needs):
     x, src, r, count, dim, index, reduce, include_self = saved
-    if k is not Tensor._k:
+    if k is GRAPH:
         count, index = wrap(count), wrap(index)
     dx = ds = None
     if reduce == "mean":
@@ -74,7 +74,7 @@ def _prod_gradients(k, dy, x, src, r, dim, index, include_self):
     """The product of the others: by division, with a single zero of its place replaced by 1 first."""
 
     def product(base, values):
-        if k is Tensor._k:
+        if k is not GRAPH:
             return k.scatter_reduce(base, dim, index, values, "prod", include_self)[0]
         return scatter_reduce(base, dim, index, values, "prod", include_self=include_self)
 

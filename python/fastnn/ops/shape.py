@@ -331,7 +331,7 @@ def repeat_interleave(input, repeats, dim=None, *, output_size=None):
         input, dim = flatten(input), 0
     n = input._a.shape[check_dim(dim, input._a.ndim)]
     counts = repeats._a if isinstance(repeats, Tensor) else repeats
-    return index_select(input, dim, wrap(xp.repeat(xp.arange(n), counts)))
+    return index_select(input, dim, wrap(xp.on(input._a).asarray(xp.repeat(xp.arange(n), xp.host(counts)))))
 
 
 # ---------------------------------------------------------------- copies
@@ -381,7 +381,7 @@ def resize_(self, *sizes, memory_format=None):
     shape = _ints(sizes, "resize_")
     n = Size(shape).numel()
     flat = self._a.reshape(-1)
-    grown = xp.zeros(n, self._a.dtype)
+    grown = xp.on(self._a).zeros(n, self._a.dtype)
     grown[: min(n, flat.size)] = flat[:n]
     self._a = grown.reshape(shape)
     return self

@@ -42,7 +42,7 @@ def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     """(values, indices) in order along dim; NaN counts as the largest. Equal values keep their order."""
     i = check_dim(dim, input._a.ndim)
     if input._a.ndim == 0:
-        values, order = input, wrap(xp.zeros((), "int64"))
+        values, order = input, wrap(xp.on(input._a).zeros((), "int64"))
     else:
         order = wrap(Tensor._k.sorting(input._a, i, bool(descending), True))
         values = gather(input, i, order)
@@ -66,7 +66,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
 
     i = check_dim(dim, input._a.ndim)
     if input._a.ndim == 0:
-        return topk_result(input, wrap(xp.zeros((), "int64")))
+        return topk_result(input, wrap(xp.on(input._a).zeros((), "int64")))
     if not 0 <= k <= input._a.shape[i]:
         raise RuntimeError("selected index k out of range")
     order = wrap(Tensor._k.sorting(input._a, i, largest, True))
@@ -124,12 +124,12 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     else:
         rows = x.reshape(-1, 1)
     n = rows.shape[0]
-    first = xp.ones(n, bool)
+    first = xp.on(x).ones(n, bool)
     if n > 1:
         first[1:] = (rows[1:] != rows[:-1]).any(1)
     starts = xp.nonzero(first)[0]
     inverse = first.cumsum() - 1
-    counts = xp.bincount(inverse, None, 0) if n else xp.zeros(0, "int64")
+    counts = xp.bincount(inverse, None, 0) if n else xp.on(x).zeros(0, "int64")
     if dim is None:
         values = x.reshape(-1)[starts]
     else:

@@ -192,7 +192,7 @@ class SparseTensor(Tensor):
                 dtype = a
             elif a is not None and not isinstance(a, bool):
                 device = a
-        check_device(device, "to")
+        _on_cpu(device, "to")
         if dtype is None or dtype is self.dtype:
             return self.clone() if copy else self
         return self._with(cast(self._values_, dtype))
@@ -330,6 +330,11 @@ def _intersection(a, b):
 # ---------------------------------------------------------------- making
 
 
+def _on_cpu(device, function):
+    if check_device(device, function) is not xp:
+        raise NotImplementedError(f"{function}: sparse tensors live on the CPU; use to_dense() before moving one")
+
+
 def sparse_coo_tensor(
     indices, values=None, size=None, *, dtype=None, device=None, requires_grad=False, check_invariants=None,
     is_coalesced=None, pin_memory=False,
@@ -338,7 +343,7 @@ def sparse_coo_tensor(
     given. sparse_coo_tensor(size) has no values."""
     from .create import as_tensor
 
-    check_device(device, "sparse_coo_tensor")
+    _on_cpu(device, "sparse_coo_tensor")
     if values is None:
         shape = tuple(indices)
         d = dt.get_default_dtype() if dtype is None else dtype

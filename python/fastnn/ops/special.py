@@ -93,7 +93,7 @@ def mvlgamma(input, p):
         t = cast(t, dt.get_default_dtype())
     from .create import tensor
 
-    offsets = tensor([i / 2 for i in range(p)], dtype=t.dtype)
+    offsets = tensor([i / 2 for i in range(p)], dtype=t.dtype, device=t.device)
     return add(sum_(lgamma(sub(unsqueeze(t, -1), offsets)), -1), p * (p - 1) / 4 * math.log(math.pi))
 
 

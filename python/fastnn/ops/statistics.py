@@ -41,7 +41,7 @@ def _quantile(input, q, dim, keepdim, interpolation, skip, function):
     if not isinstance(q, Tensor):
         if not 0 <= q <= 1:
             raise RuntimeError(f"{function}() q must be in the range [0, 1] but got {q}")
-        q = wrap(xp.asarray(q, x._a.dtype))
+        q = wrap(xp.on(x._a).asarray(q, x._a.dtype))
     if q._a.ndim > 1:
         raise RuntimeError(f"{function}() q must be a scalar or 1D tensor")
     if q._a.dtype != x._a.dtype:
@@ -61,7 +61,9 @@ def _quantile(input, q, dim, keepdim, interpolation, skip, function):
     ordered = sort(flat, -1)[0]
     n = ordered._a.shape[-1]
     missing = xp.isnan(ordered._a)
-    counts = (~missing).sum(-1, keepdims=True) if skip else xp.full((*ordered._a.shape[:-1], 1), n, "int64")
+    counts = (
+        (~missing).sum(-1, keepdims=True) if skip else xp.on(ordered._a).full((*ordered._a.shape[:-1], 1), n, "int64")
+    )
     rank = q._a.reshape(-1) * xp.maximum(counts - 1, 0).astype(q._a.dtype)
     if interpolation == "nearest":
         rank = xp.rint(rank)
@@ -74,7 +76,7 @@ def _quantile(input, q, dim, keepdim, interpolation, skip, function):
     if interpolation in ("linear", "midpoint"):
         high = xp.ceil(rank).astype("int64")
         if interpolation == "midpoint":
-            weight = wrap(xp.full(rank.shape, 0.5, rank.dtype))
+            weight = wrap(xp.on(rank).full(rank.shape, 0.5, rank.dtype))
         else:  # differentiable with respect to q
             last = wrap(xp.maximum(counts - 1, 0).astype(rank.dtype))
             weight = sub(mul(reshape(q, (-1,)), last), wrap(low.astype(rank.dtype)))
@@ -97,11 +99,11 @@ def nanmedian(input, dim=None, keepdim=False, *, out=None):
         return median(x, dim, keepdim)
     if dim is None:
         if x._a.size == 0:
-            return wrap(xp.full((), math.nan, x._a.dtype))
+            return wrap(xp.on(x._a).full((), math.nan, x._a.dtype))
         return nanmedian(reshape(x, (-1,)), 0).values
     i = check_dim(dim, x._a.ndim)
     if x._a.ndim == 0:
-        return median_result(x, wrap(xp.zeros((), "int64")))
+        return median_result(x, wrap(xp.on(x._a).zeros((), "int64")))
     if x._a.shape[i] == 0:
         raise IndexError(f"median(): Expected reduction dim {i} to have non-zero size.")
     order = sort(x.detach(), i)[1]
@@ -116,7 +118,7 @@ def mode(input, dim=-1, keepdim=False, *, out=None):
     x = operand(input, "mode")
     i = check_dim(dim, x._a.ndim)
     if x._a.ndim == 0:
-        return mode_result(x, wrap(xp.zeros((), "int64")))
+        return mode_result(x, wrap(xp.on(x._a).zeros((), "int64")))
     if x._a.shape[i] == 0:
         raise IndexError(f"mode(): Expected reduction dim {i} to have non-zero size.")
     at = wrap(Tensor._k.mode_index(x._a, i))

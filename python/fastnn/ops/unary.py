@@ -334,7 +334,7 @@ def clamp_backward(dy, x, lo=None, hi=None):
 def _clamp_tensors(t, lo, hi):
     from .cast import to
 
-    bounds = [b if b is None or isinstance(b, Tensor) else wrap(xp.asarray(b, t._a.dtype)) for b in (lo, hi)]
+    bounds = [b if b is None or isinstance(b, Tensor) else wrap(xp.on(t._a).asarray(b, t._a.dtype)) for b in (lo, hi)]
     d = result_dtype(t, *(b for b in bounds if b is not None), function="clamp")
     t, lo, hi = (v if v is None or v._a.dtype == d.np else to(v, d) for v in (t, *bounds))
     x, low, high = (None if v is None else v._a for v in (t, lo, hi))

@@ -9,19 +9,19 @@ from .create import _finish
 
 
 def _window(name, length, periodic, dtype, device, requires_grad, shape):
-    check_device(device, name)
+    at = check_device(device, name)
     d = dt.get_default_dtype() if dtype is None else dt.as_dtype(dtype, name)
     if d.category != 2:
         raise RuntimeError(f"{name} expects floating point dtypes, got: {d}")
     if length < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={length}")
     if length == 0:
-        return _finish(xp.zeros(0, d.np), requires_grad)
+        return _finish(xp.zeros(0, d.np), requires_grad, None, at)
     if length == 1:
-        return _finish(xp.ones(1, d.np), requires_grad)
+        return _finish(xp.ones(1, d.np), requires_grad, None, at)
     n = length + 1 if periodic else length
     i = xp.arange(n).astype("float64")
-    return _finish(shape(i, n - 1)[:length].astype(d.np), requires_grad)
+    return _finish(shape(i, n - 1)[:length].astype(d.np), requires_grad, None, at)
 
 
 def _cosines(*weights):

@@ -62,7 +62,7 @@ class Adagrad(Optimizer):
 
     def _init_state(self, p, s, group) -> None:
         s["step"] = new_step()
-        s["sum"] = wrap(xp.full(p._a.shape, group["initial_accumulator_value"], p._a.dtype))
+        s["sum"] = wrap(xp.on(p._a).full(p._a.shape, group["initial_accumulator_value"], p._a.dtype))
 
     def _sparse_step(self, group, p):
         """The rows that a sparse gradient names, of parameter and sum alone."""

@@ -42,7 +42,7 @@ def check_modes(optimizer: str, differentiable: bool, fused=None, foreach=None) 
 
 
 def zeros_like(p) -> Tensor:
-    return wrap(xp.zeros(p._a.shape, p._a.dtype))
+    return wrap(xp.on(p._a).zeros(p._a.shape, p._a.dtype))
 
 
 def scalar(value=0.0) -> Tensor:

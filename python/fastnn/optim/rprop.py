@@ -46,7 +46,7 @@ class Rprop(Optimizer):
     def _init_state(self, p, s, group) -> None:
         s["step"] = new_step()
         s["prev"] = _zeros_like(p)
-        s["step_size"] = wrap(xp.full(p._a.shape, number(group["lr"]), p._a.dtype))
+        s["step_size"] = wrap(xp.on(p._a).full(p._a.shape, number(group["lr"]), p._a.dtype))
 
     def _update(self, group):
         params, _, lists = self._gathered(group, "prev", "step_size")

@@ -83,7 +83,7 @@ class SGD(Optimizer):
                 bufs.append(buf._a)
         self._run(group, momentum, params, bufs, False)
         if first:
-            new = [wrap(xp.empty(p._a.shape, p._a.dtype)) for p in first]
+            new = [wrap(xp.on(p._a).empty(p._a.shape, p._a.dtype)) for p in first]
             for p, buf in zip(first, new, strict=True):
                 state[p]["momentum_buffer"] = buf
             self._run(group, momentum, first, [buf._a for buf in new], True)

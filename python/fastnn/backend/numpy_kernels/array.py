@@ -117,7 +117,9 @@ def bincount_add(rows, index, shape):
     index = np.where(index < 0, index + shape[0], index)
     order = np.argsort(index, kind="stable")
     sorted_index = index[order]
-    starts = np.flatnonzero(np.concatenate(([True], sorted_index[1:] != sorted_index[:-1])))
+    first = np.ones(index.size, np.bool_)
+    first[1:] = sorted_index[1:] != sorted_index[:-1]
+    starts = np.flatnonzero(first)
     out[sorted_index[starts]] = np.add.reduceat(rows[order], starts, axis=0)
     return out
 

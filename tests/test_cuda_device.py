@@ -1,0 +1,304 @@
+"""Device "cuda" from Python: every op of the gradient cases, models, optimizers, errors, copies; without a GPU over the
+stand-in for CuPy (tests/emulation) and the emulated kernels where they were built."""
+
+import emulation
+import numpy as np
+import pytest
+from gradcheck_cases import CASES
+
+import fastnn as T
+from fastnn import nn
+from fastnn.nn import functional as F
+
+
+@pytest.fixture(autouse=True, scope="module")
+def device():
+    emulation.install()
+    yield
+    emulation.uninstall()
+
+
+def flat(result):
+    if isinstance(result, T.Tensor):
+        return [result]
+    return [t for r in result for t in flat(r)] if isinstance(result, (tuple, list)) else []
+
+
+def outputs_and_gradients(case, device):
+    """The function's results in float64, and the gradients of a fixed weighting of them."""
+    inputs = [T.tensor(a, dtype=T.float64, device=device).requires_grad_() for a in case.arrays()]
+    T.manual_seed(5)
+    with T.device(device):  # cases make index tensors and targets of their own
+        found = flat(case.function(T, *inputs))
+    total = None
+    for t in found:
+        assert t.device.type == device, f"a result lies on {t.device}"
+        if t.requires_grad:
+            weights = T.linspace(0.3, 1.7, t.numel(), dtype=T.float64, device=device).reshape(t.shape)
+            share = ((t.real + t.imag if t.is_complex() else t) * weights).sum()
+            total = share if total is None else total + share
+    gradients = []
+    if total is not None:
+        total.backward()
+        gradients = [x.grad for x in inputs]
+        assert all(g is None or g.device.type == device for g in gradients)
+    return [None if t is None else t.detach().cpu().numpy() for t in found + gradients]
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if "sparse" not in c.name], ids=lambda c: c.name)
+def test_op_and_gradient(case):
+    """As on the CPU. 1e-9: both are float64, and sums may go in another order."""
+    for got, want in zip(outputs_and_gradients(case, "cuda"), outputs_and_gradients(case, "cpu"), strict=True):
+        if want is None:
+            assert got is None
+        elif want.dtype.kind in "fc":
+            np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-10)
+        else:
+            np.testing.assert_array_equal(got, want)
+
+
+# ---------------------------------------------------------------- models
+
+
+class MLP(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(20, 33), nn.GELU(), nn.BatchNorm1d(33), nn.Linear(33, 7))
+
+    def forward(self, x):
+        return self.layers(x)
+
+    @staticmethod
+    def batch():
+        return T.randn(12, 20), T.randint(0, 7, (12,))
+
+
+class LeNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c1, self.c2 = nn.Conv2d(1, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
+        self.f1, self.f2, self.f3 = nn.Linear(400, 60), nn.Linear(60, 42), nn.Linear(42, 10)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.c1(x)), 2)
+        x = F.avg_pool2d(F.tanh(self.c2(x)), 2)
+        return self.f3(F.relu(self.f2(F.relu(self.f1(x.flatten(1))))))
+
+    @staticmethod
+    def batch():
+        return T.randn(4, 1, 28, 28), T.randint(0, 10, (4,))
+
+
+class Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.n1, self.n2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        n, t, c = x.shape
+        q, k, v = (p.view(n, t, self.heads, -1).transpose(1, 2) for p in self.qkv(self.n1(x)).chunk(3, -1))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(y.transpose(1, 2).reshape(n, t, c))
+        return x + self.down(F.gelu(self.up(self.n2(x)), approximate="tanh"))
+
+
+class GPT(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.token, self.place = nn.Embedding(19, 24), nn.Embedding(11, 24)
+        self.blocks = nn.ModuleList(Block(24, 3) for _ in range(2))
+        self.norm, self.head = nn.LayerNorm(24), nn.Linear(24, 19, bias=False)
+
+    def forward(self, ids):
+        x = self.token(ids) + self.place(T.arange(ids.shape[1], device=ids.device))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x)).flatten(0, 1)
+
+    @staticmethod
+    def batch():
+        ids = T.randint(0, 19, (3, 12))
+        return ids[:, :-1], ids[:, 1:].flatten()
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.head = nn.LSTM(9, 13, num_layers=2, batch_first=True), nn.Linear(13, 5)
+
+    def forward(self, x):
+        return self.head(self.rnn(x)[0][:, -1])
+
+    @staticmethod
+    def batch():
+        return T.randn(6, 7, 9), T.randint(0, 5, (6,))
+
+
+OPTIMIZERS = {
+    "SGD": lambda p: T.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=1e-3, nesterov=True),
+    "Adam": lambda p: T.optim.Adam(p, lr=3e-3),
+    "AdamW": lambda p: T.optim.AdamW(p, lr=3e-3, weight_decay=0.1),
+}
+
+
+def losses(model, optimizer, device, steps=6):
+    T.manual_seed(11)
+    net = model()
+    x, y = model.batch()
+    net, x, y = net.to(device), x.to(device), y.to(device)
+    opt = OPTIMIZERS[optimizer](net.parameters())
+    found = []
+    for _ in range(steps):
+        opt.zero_grad()
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        opt.step()
+        assert loss.device.type == device
+        found.append(loss.item())
+    return found, net
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("model", [MLP, LeNet, GPT, Recurrent], ids=lambda m: m.__name__)
+def test_training_as_on_the_cpu(model, optimizer):
+    """The first loss differs by rounding alone: sums of at most 400 products in another order, n·eps/2 = 2.4e-5 at the
+    very worst and a few eps in practice; each step then carries that on through the gradients, and Adam divides by
+    roots of small squares: 1e-4 of relative difference after six steps is ten times what was seen."""
+    want, net = losses(model, optimizer, "cpu")
+    got, on_device = losses(model, optimizer, "cuda")
+    assert want[-1] < want[0]
+    np.testing.assert_allclose(got[0], want[0], rtol=5e-6)
+    np.testing.assert_allclose(got, want, rtol=1e-4)
+    for (name, p), q in zip(net.named_parameters(), on_device.parameters(), strict=True):
+        assert q.is_cuda and q.grad.is_cuda
+        if optimizer != "SGD":  # a key's bias has no gradient but rounding, of which Adam makes whole steps
+            continue
+        np.testing.assert_allclose(q.detach().cpu().numpy(), p.detach().numpy(), rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+# ---------------------------------------------------------------- the tensor
+
+
+def test_where_a_tensor_lives():
+    x = T.ones(2, 3, device="cuda")
+    assert x.device == T.device("cuda", 0) and x.is_cuda and not x.is_cpu and x.get_device() == 0
+    assert repr(x).endswith("device='cuda:0')")
+    host = x.cpu()
+    assert host.device == T.device("cpu") and host.get_device() == -1 and host.cpu() is host
+    assert x.cuda() is x and x.to("cuda") is x and x.to("cuda:0") is x and host.to(x).is_cuda
+    assert x.to("cpu", T.float64).dtype is T.float64
+    assert (x + 1).is_cuda and x.sum().is_cuda and x[0].is_cuda and x.t().is_cuda and (x > 0).is_cuda
+    for make in (T.zeros, T.empty, T.rand, T.randn):
+        assert make(2, 2, device="cuda").is_cuda
+    assert T.tensor([1, 2], device="cuda").is_cuda and T.arange(5, device="cuda").tolist() == [0, 1, 2, 3, 4]
+    assert T.full((2,), 3.0, device="cuda").is_cuda and T.eye(3, device="cuda").is_cuda
+    assert T.linspace(0, 1, 5, device="cuda").is_cuda and T.randperm(5, device="cuda").is_cuda
+    assert T.randint(0, 5, (3,), device="cuda").is_cuda and T.as_tensor([1.0], device="cuda").is_cuda
+    for like in (T.zeros_like, T.ones_like, T.empty_like, T.rand_like, T.randn_like):
+        assert like(x).is_cuda and not like(x, device="cpu").is_cuda
+    assert x.new_zeros(2).is_cuda and x.new_tensor([1.0]).is_cuda and T.full_like(x, 2.0).is_cuda
+    with T.device("cuda"):
+        assert T.zeros(2).is_cuda and not T.zeros(2, device="cpu").is_cuda
+    assert not T.zeros(2).is_cuda
+    T.set_default_device("cuda")
+    try:
+        assert T.zeros(2).is_cuda and T.get_default_device() == T.device("cuda:0") and nn.Linear(2, 2).weight.is_cuda
+    finally:
+        T.set_default_device("cpu")
+
+
+def test_values_cross_and_gradients_come_back():
+    x = T.arange(6.0).reshape(2, 3).requires_grad_()
+    (x.cuda().t() * 2).cpu().sum().backward()
+    assert x.grad.device.type == "cpu" and x.grad.tolist() == [[2.0] * 3] * 2
+    y = T.ones(3, device="cuda", requires_grad=True)
+    (y.cpu() * 3).sum().backward()
+    assert y.grad.is_cuda and y.grad.tolist() == [3.0] * 3
+    z = T.zeros(4, device="cuda")
+    z.copy_(T.arange(4.0))
+    z[1:3] = T.tensor([7.0, 8.0])
+    z[0] = T.tensor(5.0)
+    assert z.tolist() == [5.0, 7.0, 8.0, 3.0] and T.zeros(4).copy_(z).tolist() == z.tolist()
+    assert z[T.tensor([3, 0])].tolist() == [3.0, 5.0]
+    a = T.ones(2, device="cuda", requires_grad=True)
+    (g,) = T.autograd.grad((a**3).sum(), a, create_graph=True)
+    g.sum().backward()
+    assert g.is_cuda and a.grad.tolist() == [6.0, 6.0]
+
+
+def test_errors():
+    d, c = T.ones(2, 2, device="cuda"), T.ones(2, 2)
+    for f in (
+        lambda: d + c, lambda: c * d, lambda: d @ c, lambda: T.cat([d, c]), lambda: F.linear(d, c), lambda: T.where(d > 0, c, d),
+        lambda: F.cross_entropy(d, T.zeros(2, dtype=T.int64)), lambda: nn.Linear(2, 2)(d), lambda: d.add_(c),
+    ):  # fmt: skip
+        with pytest.raises(
+            RuntimeError, match="Expected all tensors to be on the same device, but found at least two dev"
+        ):
+            f()
+    assert (d + T.tensor(2.0)).tolist() == [[3.0, 3.0]] * 2 and (T.tensor(2.0) * d).is_cuda
+    with pytest.raises(TypeError, match="can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu()"):
+        d.numpy()
+    with pytest.raises(TypeError, match="can't convert cuda:0"):
+        np.asarray(d)
+    with pytest.raises(RuntimeError, match="indices should be either on cpu or on the same device"):
+        c[T.zeros(1, dtype=T.int64, device="cuda")]
+    with pytest.raises(RuntimeError, match="fastnn uses one CUDA device"):
+        T.zeros(1, device="cuda:1")
+    with pytest.raises(IndexError, match="out of range|out of bounds"):
+        F.embedding(T.tensor([5], device="cuda"), d)
+    assert d.numpy(force=True).tolist() == [[1.0, 1.0]] * 2
+
+
+def test_dropout_draws_the_cpus_mask():
+    x = T.ones(40, 50)
+    T.manual_seed(3)
+    want = F.dropout(x, 0.3)
+    T.manual_seed(3)
+    got = F.dropout(x.cuda(), 0.3)
+    assert got.is_cuda and T.equal(got.cpu(), want)
+
+
+def test_saving(tmp_path):
+    import copy
+    import pickle
+
+    net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)).cuda()
+    T.save(net.state_dict(), tmp_path / "net.pt")
+    for where, device in ((None, "cuda"), ("cpu", "cpu"), (T.device("cuda"), "cuda"), ({"cuda:0": "cpu"}, "cpu")):
+        loaded = T.load(tmp_path / "net.pt", map_location=where)
+        assert all(t.device.type == device for t in loaded.values()), where
+        for name, t in net.state_dict().items():
+            assert T.equal(loaded[name].cpu(), t.cpu())
+    t = T.arange(3.0, device="cuda")
+    assert copy.deepcopy(t).is_cuda and pickle.loads(pickle.dumps(t)).is_cuda
+    assert copy.deepcopy(net)[0].weight.is_cuda
+
+
+def test_the_cuda_module():
+    c = T.cuda
+    assert c.is_available() and c.device_count() == 1 and c.current_device() == 0 and c.is_initialized()
+    assert isinstance(c.get_device_name(), str) and len(c.get_device_capability()) == 2
+    c.synchronize()
+    assert c.memory_allocated() >= 0 and c.max_memory_allocated() >= c.memory_allocated() and len(c.mem_get_info()) == 2
+    c.manual_seed(4)
+    a = T.randn(3, device="cuda")
+    c.manual_seed(4)
+    assert T.equal(a, T.randn(3, device="cuda"))
+    s, start, end = c.Stream(), c.Event(enable_timing=True), c.Event(enable_timing=True)
+    with c.stream(s):
+        assert c.current_stream() == s
+        start.record()
+        (a * 2).sum()
+        end.record()
+    assert c.current_stream() == c.default_stream() and s.query()
+    end.synchronize()
+    assert start.elapsed_time(end) >= 0
+    with pytest.raises(ValueError, match="enable_timing"):
+        c.Event().elapsed_time(end)
+    with pytest.raises(AssertionError, match="one CUDA device"):
+        c.set_device(3)
+    c.empty_cache()
