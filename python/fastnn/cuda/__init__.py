@@ -88,7 +88,7 @@ def current_device() -> int:
     return 0
 
 
-def set_device(device) -> None:
+def set_device(device=None) -> None:
     """Accepts the one device; AssertionError for another number."""
     _arrays("set_device")
     _index(device, "set_device")
@@ -135,7 +135,7 @@ def get_device_properties(device=None) -> _Properties:
     return _Properties(arrays.cuda.runtime.getDeviceProperties(_index(device, "get_device_properties")))
 
 
-def can_device_access_peer(device, peer_device) -> bool:
+def can_device_access_peer(device=None, peer_device=None) -> bool:
     """False: there is one device."""
     _arrays("can_device_access_peer")
     return False
@@ -267,7 +267,7 @@ def get_rng_state_all() -> list:
     return [get_rng_state()] if is_available() else []
 
 
-def set_rng_state(new_state, device="cuda") -> None:
+def set_rng_state(new_state=None, device="cuda") -> None:
     _arrays("set_rng_state")
     from fastnn import random
 
