@@ -302,3 +302,22 @@ def test_the_cuda_module():
     with pytest.raises(AssertionError, match="one CUDA device"):
         c.set_device(3)
     c.empty_cache()
+
+
+def test_native_kernels_compute():
+    """It is our kernels that run: a LeNet's training step passes through each of these."""
+    if emulation.native() is None and T.backend.cuda_runtime.native is None:
+        pytest.skip("the emulated kernels were not built: cmake -DFASTNN_CUDA=EMU")
+    from fastnn.backend.cuda_kernels._native import launched, native
+
+    launched.clear()
+    losses(LeNet, "Adam", "cuda", steps=1)
+    losses(MLP, "SGD", "cuda", steps=1)
+    losses(GPT, "AdamW", "cuda", steps=1)
+    for kernel in (
+        "gemm conv2d softmax cross_entropy cross_entropy_backward layer_norm layer_norm_backward batch_norm pool2d embedding "
+        "segment_sum optim_step"
+    ).split():
+        assert not hasattr(native, kernel) or launched.get(kernel), kernel
+    for op in ("add", "relu", "relu_backward", "tanh", "gelu", "gelu_tanh", "reduce"):
+        assert launched.get(op), op

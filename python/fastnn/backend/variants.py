@@ -6,7 +6,7 @@ collects what an op's backward pass shall find again, for the tape to keep.
 
 from contextvars import ContextVar, Token
 
-GEMM = ("naive", "tiled", "avx2", "avx512", "blas", "auto")
+GEMM = ("naive", "tiled", "warptiled", "tensorcore", "avx2", "avx512", "blas", "auto")  # the third and fourth: CUDA
 ATTENTION = ("naive", "fused", "auto")  # the matrix of scores in memory, made of ops; one kernel without it
 CONV = ("naive", "im2col", "packed", "winograd", "auto")
 SEQUENCE = ("steps", "fused", "auto")  # a loop over the time steps in Python; the whole sequence in one kernel
@@ -23,14 +23,17 @@ def available(family: str = "gemm") -> list[str]:
     """The variants that the active backend can run on this machine."""
     if family not in FAMILIES:
         raise ValueError(f"kernels: no family {family!r}; there is {', '.join(FAMILIES)}")
-    from . import active
+    from . import active, devices
 
     if active().name == "numpy":
-        return [v for v in FAMILIES[family] if v in ("naive", "im2col", "steps", "blas", "auto")]
-    from .. import _cpu
+        here = {"naive", "im2col", "steps", "blas", "auto"}
+    else:
+        from .. import _cpu
 
-    isas = _cpu.supported_isas()
-    return [v for v in FAMILIES[family] if v not in ("avx2", "avx512") or v in isas]
+        here = set(FAMILIES[family]) - {"avx2", "avx512", "warptiled", "tensorcore"} | set(_cpu.supported_isas())
+    if devices is not None:
+        here |= {"naive", "tiled", "warptiled", "tensorcore"}
+    return [v for v in FAMILIES[family] if v in here]
 
 
 def current(family: str = "gemm") -> str | None:

@@ -4,10 +4,13 @@ from functools import partial
 
 from .. import cuda_runtime as rt
 from ._composed import module
+from ._native import has
+from .gemm import gemm
 
 __all__ = ["rnn_layer", "rnn_layer_backward"]
 
-_twin, _gemm = module("rnn"), module("gemm").gemm
+_twin = module("rnn")
+_gemm = gemm if has("gemm") else module("gemm").gemm
 _layer = _twin.Layer(
     _gemm,
     module("reduce").sum,

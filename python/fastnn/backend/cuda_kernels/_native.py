@@ -1,0 +1,62 @@
+"""What the wrappers of the native kernels share: arrays as integers, the stream, workspaces, which kernels ran."""
+
+import sys
+
+import numpy as np
+
+from .. import cuda_runtime as rt
+
+arrays, ndarray, native = rt.arrays, rt.ndarray, rt.native
+launched: dict = {}  # calls so far of each native kernel: tests see that it was not the composition that answered
+_codes = {}
+if native is not None:
+    _codes = {np.dtype(name): value for name, value in native.dtypes.items() if name != "bfloat16"}
+_FLOATS = {np.dtype(n) for n in ("float32", "float64", "float16")}
+
+
+def has(name) -> bool:
+    return native is not None and hasattr(native, name)
+
+
+def code(dtype):
+    """The kernels' number of a dtype, None for one that they do not know."""
+    found = _codes.get(dtype)
+    if found is None and native is not None and dtype.name == "bfloat16" and "ml_dtypes" in sys.modules:
+        found = _codes[dtype] = native.dtypes["bfloat16"]
+        _FLOATS.add(dtype)
+    return found
+
+
+def is_float(dtype) -> bool:
+    return code(dtype) is not None and dtype in _FLOATS
+
+
+def wide(dtype):
+    """The dtype that kernels compute in and keep statistics in."""
+    return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+
+
+def described(a):
+    """An array as the bindings take it; None stays None. The array goes along, so that a temporary one lives through the
+    call (its memory would be the next workspace's otherwise)."""
+    return None if a is None else (a.data.ptr, a.shape, a.strides, _codes[a.dtype], a)
+
+
+def stream() -> int:
+    return arrays.cuda.get_current_stream().ptr
+
+
+def scratch(size):
+    """(what keeps it alive, its address) of a workspace; CuPy's pool orders its reuse on the current stream."""
+    if not size:
+        return None, 0
+    memory = arrays.empty(size, np.uint8)
+    return memory, memory.data.ptr
+
+
+def ran(name) -> None:
+    launched[name] = launched.get(name, 0) + 1
+
+
+def contiguous(a):
+    return None if a is None else arrays.ascontiguousarray(a)
