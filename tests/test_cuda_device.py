@@ -322,3 +322,26 @@ def test_native_kernels_compute():
         assert not hasattr(native, kernel) or launched.get(kernel), kernel
     for op in ("add", "relu", "relu_backward", "tanh", "gelu", "gelu_tanh", "reduce"):
         assert launched.get(op), op
+
+
+def test_autocast_and_grad_scaler():
+    """float16 has 11 bits: losses agree to some 1e-3; the scaler's steps are those of unscaled gradients."""
+    found = []
+    for mixed in (False, True):
+        T.manual_seed(2)
+        net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3)).cuda()
+        x, y = T.randn(10, 8, device="cuda"), T.randint(0, 3, (10,), device="cuda")
+        opt = T.optim.SGD(net.parameters(), lr=0.1)
+        scaler = T.amp.GradScaler("cuda", enabled=mixed)
+        for _ in range(3):
+            with T.autocast("cuda", dtype=T.float16, enabled=mixed):
+                out = net(x)
+                loss = F.cross_entropy(out, y)
+            assert out.dtype is (T.float16 if mixed else T.float32) and loss.dtype is T.float32
+            opt.zero_grad()
+            scaler.scale(loss).backward()
+            scaler.step(opt)
+            scaler.update()
+        found.append(loss.item())
+        assert net[0].weight.dtype is T.float32
+    assert abs(found[0] - found[1]) < 5e-3 * abs(found[0])

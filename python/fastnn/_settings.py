@@ -67,4 +67,7 @@ def is_autocast_enabled(device_type: str = "cuda") -> bool:
     """Whether an autocast block is active on this device; the default device, as torch's, is CUDA."""
     from .ops import _autocast
 
-    return device_type == "cpu" and _autocast.mode.dtype is not None
+    return (_autocast.mode.cuda if device_type == "cuda" else _autocast.mode.dtype) is not None and device_type in (
+        "cpu",
+        "cuda",
+    )

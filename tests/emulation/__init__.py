@@ -72,6 +72,7 @@ class kernels_of_host_arrays:
         from fastnn.backend import cuda_kernels, cuda_runtime
 
         self._kernels, self._array = cuda_kernels, cuda_runtime.ndarray
+        self.emulated = cuda_runtime.arrays.__name__.startswith("emulation")
 
     def __getattr__(self, name):
         kernel = getattr(self._kernels, name)

@@ -11,15 +11,21 @@ __all__ = ["autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
 
 
 def is_autocast_available(device_type: str) -> bool:
-    """Whether autocast(device_type) does anything: for "cpu" alone."""
-    return device_type == "cpu"
+    """Whether autocast(device_type) does anything: for "cpu", and for "cuda" where there is a device."""
+    return device_type == "cpu" or (device_type == "cuda" and cuda_is_available())
+
+
+def cuda_is_available() -> bool:
+    from fastnn.cuda import is_available
+
+    return is_available()
 
 
 class autocast:
     """A context manager and decorator for mixed precision: products and convolutions in `dtype`, losses in float32.
 
-    device_type "cpu" computes in bfloat16 (or float16). Other devices are not here: "cuda" is disabled with a warning,
-    as by torch without CUDA. NumPy needs ml_dtypes for bfloat16: entering without it raises ImportError.
+    device_type "cpu" computes in bfloat16 (or float16), "cuda" in float16 (or bfloat16); without a CUDA device the latter
+    is disabled with a warning, as by torch. bfloat16 arrays need ml_dtypes: entering without it raises ImportError.
     """
 
     def __init__(self, device_type: str, dtype=None, enabled: bool = True, cache_enabled=None):
@@ -31,7 +37,7 @@ class autocast:
             raise ValueError(f"Expected `dtype` to be a fastnn dtype such as fastnn.bfloat16, got {dtype!r}")
         self.device = device_type
         self.fast_dtype = (bfloat16 if device_type == "cpu" else float16) if dtype is None else dtype
-        if enabled and device_type != "cpu":
+        if enabled and not is_autocast_available(device_type):
             warnings.warn(
                 f"User provided device_type of '{device_type}', but {device_type.upper()} is not available. Disabling "
                 "autocast.",
@@ -51,14 +57,16 @@ class autocast:
     def __enter__(self):
         if self._enabled:
             _ = self.fast_dtype.np  # bfloat16's array dtype may be missing: say so here
-        self._before.append(_autocast.mode.dtype)
+        self._before.append((_autocast.mode.dtype, _autocast.mode.cuda))
         if self.device == "cpu":
             _autocast.mode.dtype = self.fast_dtype if self._enabled else None
+        elif self.device == "cuda":
+            _autocast.mode.cuda = self.fast_dtype if self._enabled else None
         _autocast.depth += 1
         return self
 
     def __exit__(self, *exc):
-        _autocast.mode.dtype = self._before.pop()
+        _autocast.mode.dtype, _autocast.mode.cuda = self._before.pop()
         _autocast.depth -= 1
         return False
 

@@ -7,6 +7,8 @@ from fastnn.autograd import no_grad
 from fastnn.dtypes import float16, float32, int32
 from fastnn.tensor import Tensor
 
+from .autocast_mode import cuda_is_available
+
 __all__ = ["GradScaler"]
 
 _READY, _UNSCALED, _STEPPED = range(3)
@@ -30,7 +32,7 @@ class GradScaler:
         enabled: bool = True,
     ):
         self._device, self._enabled = device, enabled
-        if device == "cuda" and enabled:
+        if device == "cuda" and enabled and not cuda_is_available():
             warnings.warn("torch.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.", stacklevel=2)
             self._enabled = False
         if not self._enabled:
@@ -57,7 +59,8 @@ class GradScaler:
         if not self._enabled:
             return outputs
         if self._scale is None:
-            self._scale = ops.full((), self._init_scale, dtype=float32)
+            device = outputs.device if isinstance(outputs, Tensor) else self._device
+            self._scale = ops.full((), self._init_scale, dtype=float32, device=device)
             self._growth_tracker = ops.full((), self._init_growth_tracker, dtype=int32)
         if isinstance(outputs, Tensor):
             return outputs * self._scale

@@ -11,7 +11,8 @@ from ..tensor import Tensor
 
 
 class _Mode(threading.local):
-    dtype = None  # the dtype that this thread's innermost autocast lowers to; None: none is active
+    dtype = None  # the dtype that this thread's innermost autocast of the CPU lowers to; None: none is active
+    cuda = None  # and that of the CUDA device
 
 
 mode = _Mode()
@@ -20,12 +21,20 @@ depth = 0  # enabled autocast blocks, in any thread
 
 def low(*operands):
     """The operands; float32 and 16-bit tensors in autocast's dtype."""
-    return _all_to(mode.dtype, operands)
+    return _all_to(_active(operands), operands)
 
 
 def full(*operands):
     """The operands, 16-bit tensors in float32."""
-    return _all_to(None if mode.dtype is None else dt.float32, operands)
+    return _all_to(None if _active(operands) is None else dt.float32, operands)
+
+
+def _active(operands):
+    """The dtype of the autocast that the first tensor's device is in."""
+    for t in operands:
+        if isinstance(t, Tensor):
+            return mode.cuda if t.is_cuda else mode.dtype
+    return None
 
 
 def _all_to(d, operands):

@@ -1,0 +1,153 @@
+"""Ours against the vendor's, in one process: cuBLAS through CuPy, and torch eager where it is installed (TF32 off).
+ratio: the vendor's time over ours. Timings interleave (ours, vendor, ours); buffers rotate past the L2 cache."""
+
+import json
+from functools import partial
+
+import cupy as cp
+
+from fastnn.backend import cuda_runtime, variants
+
+cuda_runtime.require("compare")
+from fastnn.backend import cuda_kernels as k  # noqa: E402
+
+try:
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+except ImportError:
+    torch = None
+_ROTATE = 120 << 20
+
+
+def seconds(f, sets, repeats=20):
+    """The median of one call over rotating buffers."""
+    for s in sets[:2]:
+        f(*s)
+    cp.cuda.runtime.deviceSynchronize()
+    times = []
+    for i in range(repeats):
+        s = sets[i % len(sets)]
+        a, b = cp.cuda.Event(), cp.cuda.Event()
+        a.record()
+        f(*s)
+        b.record()
+        b.synchronize()
+        times.append(cp.cuda.get_elapsed_time(a, b) / 1e3)
+    times.sort()
+    return times[len(times) // 2], (times[-2] - times[1]) / times[len(times) // 2]
+
+
+def measure(op, shape, dtype, ours, vendor, make, work, name, theirs=None):
+    """make() -> one set of CuPy arrays; theirs turns it into the vendor's."""
+    first = make()
+    copies = max(2, min(8, _ROTATE // max(sum(a.nbytes for a in first), 1) + 1))
+    sets = [first] + [make() for _ in range(copies - 1)]
+    other = sets if theirs is None else [tuple(theirs(a) for a in s) for s in sets]
+    a, spread = seconds(ours, sets)
+    b, _ = seconds(vendor, other)
+    c, _ = seconds(ours, sets)
+    best = min(a, c)
+    row = {"op": op, "shape": "x".join(map(str, shape)), "dtype": dtype, "ours_us": best * 1e6, "spread": spread}
+    row |= {"ref_name": name, "ref_us": b * 1e6, "ratio": b / best}
+    kind, amount = work
+    row |= {"tflops": amount / best / 1e12} if kind == "flops" else {"gbps": amount / best / 1e9}
+    print(json.dumps(row), flush=True)
+
+
+def random(*shape, dtype="float32"):
+    return cp.random.standard_normal(shape, dtype=cp.float32).astype(dtype)
+
+
+def pair(n, dtype="float32"):
+    return random(n, n, dtype=dtype), random(n, n, dtype=dtype)
+
+
+def gemms():
+    for dtype, sizes in (("float16", (4096, 8192)), ("float32", (1024, 4096))):
+        for n in sizes:
+            measure(
+                "gemm", (n, n, n), dtype, k.gemm, cp.matmul, lambda n=n, dtype=dtype: pair(n, dtype),
+                ("flops", 2 * n**3), "cublas",
+            )  # fmt: skip
+    for variant in ("naive", "tiled", "warptiled"):
+        token = variants.gemm_variant.set(variant)
+        measure(
+            f"gemm {variant}", (2048,) * 3, "float32", k.gemm, cp.matmul, lambda: (random(2048, 2048), random(2048, 2048)),
+            ("flops", 2 * 2048**3), "cublas",
+        )  # fmt: skip
+        variants.gemm_variant.reset(token)
+
+
+def memory_bound():
+    f = torch.nn.functional
+
+    def theirs(a):
+        return torch.from_dlpack(a)
+
+    def one(op, ours, vendor, passes, *shape):
+        amount = passes * 4
+        for s in shape:
+            amount *= s
+        measure(op, shape, "float32", ours, vendor, lambda: (random(*shape),), ("bytes", amount), "torch", theirs)
+
+    one("softmax", lambda x: k.softmax(x, 1), lambda x: f.softmax(x, 1), 2, 8192, 4096)
+    one("log_softmax", lambda x: k.log_softmax(x, 1), lambda x: f.log_softmax(x, 1), 2, 8192, 32768)
+    one("gelu", k.gelu, f.gelu, 2, 1 << 27)
+    one("sum rows", lambda x: k.sum(x, (1,)), lambda x: x.sum(1), 1, 16384, 16384)
+    one("sum columns", lambda x: k.sum(x, (0,)), lambda x: x.sum(0), 1, 16384, 16384)
+    one("copy transposed", lambda x: k.copy(x.T), lambda x: x.T.contiguous(), 2, 16384, 8192)
+    one(
+        "layer_norm", lambda x: k.layer_norm(x, 1, None, None, 1e-5, True), lambda x: f.layer_norm(x, x.shape[1:]), 2, 16384,
+        4096,
+    )  # fmt: skip
+    how = ((2, 2), (2, 2), (0, 0), (1, 1), False)
+    one(
+        "max_pool2d",
+        lambda x: k.max_pool2d(x, *how),
+        lambda x: f.max_pool2d(x, 2, return_indices=True),
+        1.3,
+        64,
+        64,
+        224,
+        224,
+    )
+    one(
+        "batch_norm",
+        lambda x: k.batch_norm(x, None, None, 1e-5),
+        lambda x: f.batch_norm(x, None, None, training=True),
+        3,
+        64,
+        64,
+        112,
+        112,
+    )
+
+
+def images(n, c, size, out):
+    return random(n, c, size, size), random(out, c, 3, 3)
+
+
+def convolutions():
+    f = torch.nn.functional
+    for n, c, size, out in ((32, 64, 56, 64), (32, 256, 28, 256)):
+        how = (None, (1, 1), (1, 1), (1, 1), 1)
+        measure(
+            "conv2d 3x3", (n, c, size, size, out), "float32", lambda x, w, how=how: k.conv2d(x, w, *how),
+            lambda x, w: f.conv2d(x, w, padding=1), partial(images, n, c, size, out),
+            ("flops", 2 * n * out * size * size * c * 9), "cudnn", torch.from_dlpack,
+        )  # fmt: skip
+
+
+def main():
+    gemms()
+    if torch is None or not torch.cuda.is_available():
+        print(json.dumps({"torch": "absent: the memory-bound kernels have nothing to be compared with"}))
+        return
+    with torch.no_grad():
+        memory_bound()
+        convolutions()
+
+
+if __name__ == "__main__":
+    main()

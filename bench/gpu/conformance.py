@@ -1,0 +1,73 @@
+"""The native kernels on this GPU against float64 on the host: every rung of the GEMM's ladder and every family, at ragged
+shapes. --small: the smallest shapes, for compute-sanitizer. Imports no torch."""
+
+import json
+import sys
+
+import cupy as cp
+import numpy as np
+
+from fastnn.backend import cuda_runtime, numpy_kernels, variants
+
+cuda_runtime.require("conformance")
+from fastnn.backend import cuda_kernels as k  # noqa: E402
+
+TOLERANCE = {"float32": 1e-5, "float16": 1e-2, "float64": 1e-12}
+
+
+def error(got, want):
+    got, want = cp.asnumpy(got).astype(np.float64), np.asarray(want, np.float64)
+    return float(np.linalg.norm(got - want) / max(np.linalg.norm(want), 1e-30))
+
+
+def report(op, shape, dtype, found):
+    bad = not found <= TOLERANCE[dtype]
+    print(
+        json.dumps(
+            {"op": op, "shape": str(shape), "dtype": dtype, "err": found, "tol": TOLERANCE[dtype], "ok": not bad}
+        )
+    )
+    return bad
+
+
+def main():
+    small = "--small" in sys.argv
+    rng = np.random.default_rng()
+    failures = 0
+    shapes = [(33, 17, 29)] if small else [(128, 128, 128), (257, 129, 65), (1000, 77, 513), (1, 4096, 33)]
+    for variant in ("naive", "tiled", "warptiled", "tensorcore"):
+        for dtype in ("float32", "float16", "float64"):
+            for m, n, depth in shapes:
+                a, b = rng.standard_normal((m, depth)).astype(dtype), rng.standard_normal((depth, n)).astype(dtype)
+                token = variants.gemm_variant.set(variant)
+                try:
+                    got = k.gemm(cp.asarray(a), cp.asarray(b))
+                except ValueError:  # a rung that does not take this dtype says so
+                    continue
+                finally:
+                    variants.gemm_variant.reset(token)
+                failures += report(f"gemm {variant}", (m, n, depth), dtype, error(got, a.astype("f8") @ b.astype("f8")))
+    rows, cols = (5, 37) if small else (123, 4099)
+    for dtype in ("float32", "float64"):
+        x, w = rng.standard_normal((rows, cols)).astype(dtype), rng.standard_normal(cols).astype(dtype)
+        d, e, x8, w8 = cp.asarray(x), cp.asarray(w), x.astype("f8"), w.astype("f8")
+        for op, arguments, given in (
+            ("exp", (d,), (x8,)), ("add", (d, e), (x8, w8)), ("gelu", (d,), (x8,)), ("sum", (d, (1,)), (x8, (1,))),
+            ("softmax", (d, 1), (x8, 1)), ("log_softmax", (d, 1), (x8, 1)), ("amax", (d, (0,)), (x8, (0,))),
+            ("layer_norm", (d, 1, e, e, 1e-5, True), (x8, 1, w8, w8, 1e-5, True)),
+        ):  # fmt: skip
+            got, want = getattr(k, op)(*arguments), getattr(numpy_kernels, op)(*given)
+            got, want = (v[0] if isinstance(v, tuple) else v for v in (got, want))
+            failures += report(op, (rows, cols), dtype, error(got, want))
+        image, taps = rng.standard_normal((2, 3, 13, 11)).astype(dtype), rng.standard_normal((5, 3, 3, 3)).astype(dtype)
+        how = (None, (2, 1), (1, 1), (1, 1), 1)
+        got = k.conv2d(cp.asarray(image), cp.asarray(taps), *how)
+        failures += report(
+            "conv2d", image.shape, dtype, error(got, numpy_kernels.conv2d(image.astype("f8"), taps.astype("f8"), *how))
+        )
+    cp.cuda.runtime.deviceSynchronize()
+    sys.exit(failures > 0)
+
+
+if __name__ == "__main__":
+    main()
