@@ -56,7 +56,7 @@ BUGS = [
     ("optim: the last pack is stored whole", "optim.cu", "n - i < V ? static_cast<int>(n - i) : V", "V", "optim", "sgd",
      "asan", "AddressSanitizer"),
     ("optim: scalars read before thread 0 wrote them", "optim.cu", ": given;\n  __syncthreads();", ": given;", "optim",
-     "values_on", "tsan", "data race"),
+     "values_on", "plain"),
     ("dropout: mask bytes beyond the end", "random.cu", "if (mask && k < count) mask", "if (mask) mask", "random",
      "dropout", "asan", "AddressSanitizer"),
     # ---- look-ups, pooling ----
