@@ -4,6 +4,7 @@
 // one residue modulo the stride, those r are every (stride / gcd)-th, and p = h / stride + a constant per r: a
 // convolution of dy with step 1, whose taps are that subset of w, reversed. One such convolution per residue pair.
 #include "cpu/conv2d_depthwise.h"
+#include "cpu/conv2d_depthwise_input.h"
 #include "cpu/conv2d_narrow.h"
 #include "cpu/conv2d_task.h"
 #include "cpu/shuffle.h"
@@ -121,6 +122,7 @@ void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* 
   const InputPlan plan = input_plan(s);
   const int64_t elements = s.N * s.C * s.D * s.H * s.W;
   if (elements == 0) return;
+  if (depthwise_input_fits(s)) return depthwise_backward_input(s, dy, w, dx);
   const Narrow narrow = make_narrow<T>(s);
   if (narrow.use) return narrow_backward_input(ctx, s, narrow, dy, w, dx);
   if (!plan.covers) {
