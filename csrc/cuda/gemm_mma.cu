@@ -81,7 +81,7 @@ __device__ __forceinline__ void fragment_b(uint32_t (&b)[4], const unsigned char
 }
 
 template <class T, bool kAlongA, bool kAlongB, bool kElements>
-__global__ void __launch_bounds__(kMmaThreads) mma_kernel(const GemmProblem p, int tiles_m, int tiles_n) {
+__global__ void __launch_bounds__(kMmaThreads, 1) mma_kernel(const GemmProblem p, int tiles_m, int tiles_n) {
   constexpr int kStep = 64 / sizeof(T), kDepth = std::is_same<T, float>::value ? 8 : 16;
   FASTNN_DYNAMIC_SHARED(unsigned char, shared);
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32;

@@ -88,7 +88,7 @@ __device__ __forceinline__ void deposit(const Staged<T, kRows>& staged, T* tile,
 }
 
 template <class T, int BM, int BN, Load kLoadA, Load kLoadB>
-__global__ void __launch_bounds__(kThreads) warptiled_kernel(const GemmProblem p, int tiles_m, int tiles_n) {
+__global__ void __launch_bounds__(kThreads, 1) warptiled_kernel(const GemmProblem p, int tiles_m, int tiles_n) {
   constexpr int V = Pack16<T>::size, TM = BM / 16, TN = BN / 16, kPitchA = BM + V, kPitchB = BN + V;
   constexpr int kBuffer = kStep * (kPitchA + kPitchB);
   FASTNN_SHARED(tiles, T[2 * kBuffer]);

@@ -114,7 +114,7 @@ __device__ inline void update(const OptimArgs& a, const Scalars& k, C& p, C g, C
 }
 
 template <Optimizer kRule, class T>
-__global__ void __launch_bounds__(kBlock, 4)
+__global__ void __launch_bounds__(kBlock, 3)
     step_kernel(const __grid_constant__ Table t, const __grid_constant__ OptimArgs a, const Scalars given) {
   using C = compute_t<T>;
   if (a.device.found_inf && *a.device.found_inf != 0) return;

@@ -105,7 +105,7 @@ __device__ inline C column_join(int64_t n, C start, C (&shared)[kHigh][kWide], b
   return r;
 }
 template <class T>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, 1)
     columns_forward_kernel(const T* x, T* out, int64_t columns, int64_t n, int64_t inner, Kind kind) {
   using C = compute_t<T>;
   FASTNN_SHARED(shared, C[kHigh][kWide]);

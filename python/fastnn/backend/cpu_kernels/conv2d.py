@@ -6,6 +6,8 @@ all others as `packed` does. Without a choice each shape gets what suits it, dep
 own.
 """
 
+import math
+
 import numpy as np
 
 from fastnn import _cpu
@@ -36,10 +38,33 @@ def _choose(x, kernel, twin, arguments):
     return twin(*arguments, naive=variant == "naive")
 
 
+def _reaching(sizes, kernel, stride, padding, dilation):
+    """Of a kernel that is wider than the image: (the taps that reach the image from some place of the output, the padding
+    that they need), None where they are many. Over the 1x1 maps at the end of a ResNet one tap of nine does."""
+    if all(n > d * (k - 1) for n, k, d in zip(sizes, kernel, dilation, strict=False)) or variants.current("conv"):
+        return None
+    taps, left = [], []
+    for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True):
+        out = (n + 2 * p - d * (k - 1) - 1) // s + 1
+        used = [i for i in range(k) if any(0 <= o * s - p + i * d < n for o in range(out))]
+        first, end = (used[0], used[-1] + 1) if used else (0, k)
+        rest = p - first * d
+        if rest < 0 or (n + 2 * rest - d * (end - first - 1) - 1) // s + 1 != out:
+            first, end, rest = 0, k, p
+        taps.append(slice(first, end))
+        left.append(rest)
+    # Cutting the taps out costs a pass over the weights.
+    few = 4 * math.prod(t.stop - t.start for t in taps) <= math.prod(kernel)
+    return ((..., *taps), tuple(left)) if few else None
+
+
 def _forward(name, twin):
     def kernel(x, w, bias, stride, padding, dilation, groups, act="none"):
         if sixteen_bits(x, w, bias):
             return in_float32(kernel, (x, w, bias), stride, padding, dilation, groups, act)
+        reach = _reaching(x.shape[2:], w.shape[2:], stride, padding, dilation)
+        if reach:
+            w, padding = np.ascontiguousarray(w[reach[0]]), reach[1]
         return _choose(x, getattr(_cpu, name), twin.forward, (x, w, bias, stride, padding, dilation, groups, act))
 
     return kernel
@@ -50,6 +75,9 @@ def _backward_input(name, twin):
         how = (x_shape, stride, padding, dilation, groups)
         if sixteen_bits(dy, w):
             return in_float32(kernel, (dy, w), *how)
+        reach = _reaching(x_shape[2:], w.shape[2:], stride, padding, dilation)
+        if reach:
+            w, how = np.ascontiguousarray(w[reach[0]]), (x_shape, stride, reach[1], dilation, groups)
         return _choose(dy, getattr(_cpu, name), twin.backward_input, (dy, w, *how))
 
     return kernel
@@ -60,6 +88,13 @@ def _backward_weight(name, twin):
         how = (w_shape, stride, padding, dilation, groups)
         if sixteen_bits(dy, x):
             return in_float32(kernel, (dy, x), *how)
+        reach = _reaching(x.shape[2:], w_shape[2:], stride, padding, dilation)
+        if reach:
+            taps, left = reach
+            dw = np.zeros(w_shape, x.dtype)
+            shape = dw[taps].shape
+            dw[taps] = kernel(dy, x, shape, stride, left, dilation, groups)
+            return dw
         return _choose(dy, getattr(_cpu, name), twin.backward_weight, (dy, x, *how))
 
     return kernel
