@@ -15,7 +15,8 @@ namespace {
 
 constexpr int kRows = 128, kDeep = 64, kConsumers = 2, kWgmmaThreads = 128 * (1 + kConsumers);
 constexpr int kPitch = 36, kStaging = 16 * kPitch;  // floats a warp has for its way to C
-[[maybe_unused]] constexpr int kBox = 64 * kDeep * 2;  // bytes of a box of 64 rows (or columns) by 64 of k, either way round
+[[maybe_unused]] constexpr int kBox =
+    64 * kDeep * 2;  // bytes of a box of 64 rows (or columns) by 64 of k, either way round
 
 template <int N>
 struct Ring {
