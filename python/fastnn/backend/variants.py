@@ -6,7 +6,8 @@ collects what an op's backward pass shall find again, for the tape to keep.
 
 from contextvars import ContextVar, Token
 
-GEMM = ("naive", "tiled", "warptiled", "tensorcore", "avx2", "avx512", "blas", "auto")  # the third and fourth: CUDA
+CUDA_ONLY = ("warptiled", "tensorcore")
+GEMM = ("naive", "tiled", *CUDA_ONLY, "avx2", "avx512", "blas", "auto")
 ATTENTION = ("naive", "fused", "auto")  # the matrix of scores in memory, made of ops; one kernel without it
 CONV = ("naive", "im2col", "packed", "winograd", "auto")
 SEQUENCE = ("steps", "fused", "auto")  # a loop over the time steps in Python; the whole sequence in one kernel
@@ -20,7 +21,7 @@ _variables: dict[str, ContextVar[str | None]] = {
 
 
 def available(family: str = "gemm") -> list[str]:
-    """The variants that the active backend can run on this machine."""
+    """The variants that the active backend, or a device in use, can run on this machine."""
     if family not in FAMILIES:
         raise ValueError(f"kernels: no family {family!r}; there is {', '.join(FAMILIES)}")
     from . import active, devices
@@ -30,9 +31,9 @@ def available(family: str = "gemm") -> list[str]:
     else:
         from .. import _cpu
 
-        here = set(FAMILIES[family]) - {"avx2", "avx512", "warptiled", "tensorcore"} | set(_cpu.supported_isas())
+        here = set(FAMILIES[family]) - {"avx2", "avx512", *CUDA_ONLY} | set(_cpu.supported_isas())
     if devices is not None:
-        here |= {"naive", "tiled", "warptiled", "tensorcore"}
+        here |= {"naive", "tiled", *CUDA_ONLY}
     return [v for v in FAMILIES[family] if v in here]
 
 
