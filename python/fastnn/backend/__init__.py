@@ -7,6 +7,8 @@ import importlib
 import os
 from types import ModuleType
 
+import numpy  # noqa: F401  (here and not where it is first used: four imports deeper its own takes 25 ms longer)
+
 NAMES = ("numpy", "cpu")
 _listeners: list = []  # called with the new module by use()
 _active: ModuleType
