@@ -1,5 +1,7 @@
 """Graphs: message passing over edge lists and sparse matrices, graph layers, the Planetoid files. Imported when named."""
 
+from fastnn._lazy import attributes
+
 _WHERE = {
     "aggregate": "message",
     "edge_softmax": "message",
@@ -13,13 +15,4 @@ _WHERE = {
     "Planetoid": "planetoid",
 }
 __all__ = sorted(_WHERE)
-
-
-def __getattr__(name):
-    import importlib
-
-    if name in _WHERE:
-        return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
-    if name in _WHERE.values():
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = attributes(__name__, _WHERE)

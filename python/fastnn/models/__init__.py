@@ -4,6 +4,8 @@ The modules are imported when first named, and are written in torch's API alone:
 place of `fastnn`, which the examples use to compare the two.
 """
 
+from fastnn._lazy import attributes
+
 _WHERE = {
     "GPT": "gpt",
     "GPTConfig": "gpt",
@@ -26,13 +28,4 @@ _WHERE = {
     "TreeNet": "tree",
 }
 __all__ = sorted(_WHERE)
-
-
-def __getattr__(name):
-    import importlib
-
-    if name in _WHERE:
-        return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
-    if name in _WHERE.values():
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = attributes(__name__, _WHERE)

@@ -1,5 +1,7 @@
 """Text: vocabularies and tokenizers, streams of tokens, and the sampling of word2vec. Imported when first named."""
 
+from fastnn._lazy import attributes
+
 _WHERE = {
     "Vocabulary": "vocabulary",
     "words": "vocabulary",
@@ -18,13 +20,4 @@ _WHERE = {
     "analogy": "word2vec",
 }
 __all__ = sorted(_WHERE)
-
-
-def __getattr__(name):
-    import importlib
-
-    if name in _WHERE:
-        return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
-    if name in _WHERE.values():
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = attributes(__name__, _WHERE)
