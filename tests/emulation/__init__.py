@@ -73,6 +73,7 @@ class kernels_of_host_arrays:
 
         self._kernels, self._array = cuda_kernels, cuda_runtime.ndarray
         self.emulated = cuda_runtime.arrays.__name__.startswith("emulation")
+        self.native = cuda_runtime.native is not None  # else compositions of the stand-in's functions alone
 
     def __getattr__(self, name):
         kernel = getattr(self._kernels, name)
