@@ -1,6 +1,7 @@
 // Batch norm. A channel's statistics are taken in one pass (mean and squared deviations of parts, joined by Chan's
-// formula), in parts where the channels are too few to fill the device; then one pass over the elements. Backward
-// alike, with the sums of dy and dy xhat.
+// formula), in parts where the channels are too few to fill the device; then one pass over the elements. A mean is
+// carried as two numbers, itself and what its rounding left: with one, data whose mean is thousands of deviations would
+// be centred wrongly. Backward alike, with the sums of dy and dy xhat.
 #include "cuda/norm.h"
 #include "cuda/rows.h"
 
@@ -10,26 +11,28 @@ namespace {
 
 constexpr int kWide = 32, kHigh = kBlock / kWide;
 
-// Of a set: its size, mean and sum of squared deviations.
+// Of a set: its size, mean (mean + rest, where rest is below mean's last place) and sum of squared deviations.
 template <class C>
 struct Moments {
-  C n, mean, m2;
+  C n, mean, rest, m2;
 };
 template <class C>
 __device__ inline Moments<C> joined(const Moments<C>& a, const Moments<C>& b) {
   if (b.n == 0) return a;
   if (a.n == 0) return b;
-  const C n = a.n + b.n, d = b.mean - a.mean, share = b.n / n;
-  return {n, a.mean + d * share, a.m2 + b.m2 + d * d * a.n * share};
+  const C n = a.n + b.n, d = (b.mean - a.mean) + (b.rest - a.rest), share = b.n / n;
+  const C move = a.rest + d * share, mean = a.mean + move, moved = mean - a.mean;
+  const C rest = (a.mean - (mean - moved)) + (move - moved);  // a.mean + move = mean + rest, exactly
+  return {n, mean, rest, a.m2 + b.m2 + d * d * a.n * share};
 }
 // Two sums.
 template <class C>
 struct Sums {
-  C dy, dy_xhat, unused;
+  C dy, dy_xhat;
 };
 template <class C>
 __device__ inline Sums<C> joined(const Sums<C>& a, const Sums<C>& b) {
-  return {a.dy + b.dy, a.dy_xhat + b.dy_xhat, 0};
+  return {a.dy + b.dy, a.dy_xhat + b.dy_xhat};
 }
 
 struct Work {
@@ -38,9 +41,9 @@ struct Work {
   const void *x, *dy, *weight, *bias;
   double eps;
   bool wide, given;
-  void *y, *mean, *var, *dx, *dweight, *dbias, *partial;  // partial: [parts, C] states
-  uint32_t units, parts, each;                            // units: packs of a channel
-  int64_t part_rows;                                      // columns: samples a part
+  void *y, *mean, *rest, *var, *dx, *dweight, *dbias, *partial;  // partial: [parts, C] states
+  uint32_t units, parts, each;                                   // units: packs of a channel
+  int64_t part_rows;                                             // columns: samples a part
 };
 
 template <class T, int V, bool kBackward>
@@ -51,23 +54,24 @@ __device__ inline auto state_of(const Work& w, int64_t at, compute_t<T> mean, co
   if constexpr (kBackward) {
     C g[V];
     load(static_cast<const T*>(w.dy) + at, g);
-    Sums<C> s = {0, 0, 0};
+    Sums<C> s = {0, 0};
 #pragma unroll
-    for (int k = 0; k < V; ++k) s = {s.dy + g[k], s.dy_xhat + g[k] * (v[k] - mean) * rstd, 0};
+    for (int k = 0; k < V; ++k) s = {s.dy + g[k], s.dy_xhat + g[k] * (v[k] - mean) * rstd};
     return s;
   } else {
-    C m = 0, m2 = 0;
+    C m = 0, m2 = 0;  // about the first: neighbours' differences are exact where the mean is far
 #pragma unroll
-    for (int k = 0; k < V; ++k) m += v[k];
+    for (int k = 1; k < V; ++k) m += v[k] - v[0];
     m /= V;
 #pragma unroll
-    for (int k = 0; k < V; ++k) m2 += (v[k] - m) * (v[k] - m);
-    return Moments<C>{C(V), m, m2};
+    for (int k = 0; k < V; ++k) m2 += (v[k] - v[0] - m) * (v[k] - v[0] - m);
+    return Moments<C>{C(V), v[0], m, m2};
   }
 }
 template <class C>
 __device__ inline void conclude(const Work& w, int64_t c, const Moments<C>& s) {
-  static_cast<C*>(w.mean)[c] = s.mean;
+  static_cast<C*>(w.mean)[c] = s.mean + s.rest;
+  static_cast<C*>(w.rest)[c] = s.rest - (s.mean + s.rest - s.mean);
   static_cast<C*>(w.var)[c] = s.n > 0 ? s.m2 / s.n : static_cast<C>(NAN);
 }
 template <class C>
@@ -100,7 +104,7 @@ __global__ void __launch_bounds__(kBlock) channels_kernel(const __grid_constant_
   const int64_t c = blockIdx.x;
   C mean, rstd;
   statistics<C, kBackward>(w, c, mean, rstd);
-  S s = {0, 0, 0};
+  S s = {};
   const uint32_t begin = blockIdx.y * w.each, end = min(begin + w.each, w.units);
   for (uint32_t u = begin + threadIdx.x; u < end; u += blockDim.x) {
     const uint32_t n = w.length.quotient(u), l = u - n * w.length.d;
@@ -111,7 +115,7 @@ __global__ void __launch_bounds__(kBlock) channels_kernel(const __grid_constant_
     S other = s;
     C* p = reinterpret_cast<C*>(&other);
 #pragma unroll
-    for (int k = 0; k < 3; ++k) p[k] = __shfl_down_sync(kFullWarp, p[k], o);
+    for (int k = 0; k < static_cast<int>(sizeof(S) / sizeof(C)); ++k) p[k] = __shfl_down_sync(kFullWarp, p[k], o);
     s = joined(s, other);
   }
   if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = s;
@@ -128,7 +132,7 @@ __global__ void __launch_bounds__(kBlock) columns_kernel(const __grid_constant__
   using S = State<C, kBackward>;
   FASTNN_SHARED(shared, S[kHigh][kWide]);
   const int64_t c = static_cast<int64_t>(blockIdx.x) * kWide + threadIdx.x;
-  S s = {0, 0, 0};
+  S s = {};
   if (c < w.C) {
     C mean, rstd;
     statistics<C, kBackward>(w, c, mean, rstd);
@@ -148,7 +152,7 @@ __global__ void parts_kernel(const __grid_constant__ Work w) {
   using S = State<C, kBackward>;
   const int64_t c = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (c >= w.C) return;
-  S s = {0, 0, 0};
+  S s = {};
   for (uint32_t k = 0; k < w.parts; ++k) s = joined(s, static_cast<const S*>(w.partial)[k * w.C + c]);
   conclude(w, c, s);
 }
@@ -180,9 +184,9 @@ __global__ void __launch_bounds__(kBlock) apply_kernel(const __grid_constant__ W
     for (int k = 0; k < V; ++k) g[k] = (g[k] - a - (w.given ? C(0) : (v[k] - mean) * rstd * b)) * rstd * weight;
     store(static_cast<T*>(w.dx) + at, g);
   } else {
-    const C bias = affine<T>(w.bias, w.wide, c, C(0));
+    const C bias = affine<T>(w.bias, w.wide, c, C(0)), rest = w.rest ? static_cast<const C*>(w.rest)[c] : C(0);
 #pragma unroll
-    for (int k = 0; k < V; ++k) v[k] = (v[k] - mean) * rstd * weight + bias;
+    for (int k = 0; k < V; ++k) v[k] = (v[k] - mean - rest) * rstd * weight + bias;
     store(static_cast<T*>(w.y) + at, v);
   }
 }
@@ -219,6 +223,7 @@ void run(const ChannelNormArgs& a, void* workspace, Stream stream) {
   C* spare = static_cast<C*>(workspace);
   w.dweight = a.dweight ? a.dweight : spare;
   w.dbias = a.dbias ? a.dbias : spare + a.C;
+  w.rest = kBackward || a.given ? nullptr : spare;
   w.partial = spare + 2 * a.C;
   if (kBackward ? a.dweight || a.dbias || !a.given : !a.given) {
     if (a.L == 1)
@@ -239,7 +244,7 @@ void run(const ChannelNormArgs& a, void* workspace, Stream stream) {
 
 size_t batch_norm_workspace(const ChannelNormArgs& a) {
   const size_t size = static_cast<size_t>(size_of(compute_dtype(a.dtype)));
-  return static_cast<size_t>(a.C) * size * (2 + 3 * parts_of(a));
+  return static_cast<size_t>(a.C) * size * (2 + 4 * parts_of(a));
 }
 void batch_norm(const ChannelNormArgs& a, void* workspace, Stream stream) {
   if (a.C == 0) return;

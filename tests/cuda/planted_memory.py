@@ -49,6 +49,8 @@ BUGS = [
      "group_norm", "group_norm", "plain"),
     ("batch_norm: parts joined without their distance", "batch_norm.cu", "+ d * d * a.n * share", "", "batch_norm",
      "every_option", "plain"),
+    ("batch_norm: a mean of one number", "batch_norm.cu", "v[k] - mean - rest", "v[k] - mean", "batch_norm", "far",
+     "plain"),
     ("batch_norm: rows of a block joined too early", "batch_norm.cu",
      "shared[threadIdx.y][threadIdx.x] = s;\n  __syncthreads();", "shared[threadIdx.y][threadIdx.x] = s;",
      "batch_norm", "every_option", "tsan", "data race"),
