@@ -259,6 +259,6 @@ def save(options, made, name: str | None = None):
     os.makedirs(options.out, exist_ok=True)
     path = os.path.join(options.out, f"{name}.png")
     made.tight_layout()
-    made.savefig(path, dpi=110)
+    made.savefig(path, dpi=110, bbox_inches="tight")  # "tight": titles and labels outside the axes are kept whole
     print(f"picture: {path}")
     importlib.import_module("matplotlib.pyplot").close(made)

@@ -77,10 +77,8 @@ class PlainDiscriminator(nn.Module):
 
 
 def train(options, generator, discriminator, x, y, epochs, name, batch=64):
-    optimizers = [
-        torch.optim.Adam(m.parameters(), lr=5e-4 if options.quick else 2e-4, betas=(0.5, 0.999))
-        for m in (generator, discriminator)
-    ]
+    # DCGAN's own rate is 2e-4; with 5e-4 the same is reached here in a third of the passes.
+    optimizers = [torch.optim.Adam(m.parameters(), lr=5e-4, betas=(0.5, 0.999)) for m in (generator, discriminator)]
     real_or_not = nn.BCEWithLogitsLoss()
     for epoch in range(epochs):
         for index in common.progress(common.batches(len(x), batch, last=False), f"{name} epoch {epoch + 1}/{epochs}"):
@@ -110,7 +108,7 @@ def main():
     parser.add_argument(
         "--epochs",
         type=int,
-        default=6,
+        default=3,
         help="of DCGAN (the plain ones: twice as many; quick: 3, on 8,000 images)",
     )
     options = common.parse(parser)

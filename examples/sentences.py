@@ -151,17 +151,18 @@ def main():
         report.claim(f"surname's language, {name}, test accuracy %", reached, ">=", 72 if options.quick else 80)
     tagging(options, report)
 
-    made, axes = common.figure(options, size=(7, 6))
+    made, axes = common.figure(options, size=(8, 6))
     if made:
         model.eval()
         with torch.no_grad():
             found = model(x[test_part]).argmax(1)
         table = torch.zeros(len(names), len(names))
         table.index_put_((y[test_part], found), torch.ones(len(found)), accumulate=True)
-        axes[0].imshow((table / table.sum(1, keepdim=True).clamp(min=1)).numpy(), cmap="Blues")
+        shares = axes[0].imshow((table / table.sum(1, keepdim=True).clamp(min=1)).numpy(), cmap="Blues", vmin=0, vmax=1)
+        made.colorbar(shares, label="share of the true language's names")
         axes[0].set_xticks(range(len(names)), names, rotation=90, fontsize=7)
         axes[0].set_yticks(range(len(names)), names, fontsize=7)
-        axes[0].set(xlabel="answered", ylabel="true", title="Surnames: answers by language")
+        axes[0].set(xlabel="answered", ylabel="true", title=f"Surnames: answers of the {name}")
     common.save(options, made)
     report.end()
 
