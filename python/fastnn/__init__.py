@@ -111,8 +111,8 @@ globals().update(TYPES)
 # Parts that are not needed by every import: modules, and names that lie in one.
 _MODULES = frozenset(
     """
-accelerator amp backends compiler cuda datasets distributed distributions graph jit keras models mps multiprocessing nn onnx
-optim safetensors serialization testing text tf types utils version vision xpu
+accelerator amp backends compiler cuda datasets distributed distributions functional graph hub jit keras models mps multiprocessing
+nn onnx optim safetensors serialization testing text tf types utils version vision xpu
 """.split()
 )
 _LAZY = {
@@ -127,7 +127,12 @@ _LAZY = {
     "are_deterministic_algorithms_enabled": "_settings",
     "get_float32_matmul_precision": "_settings",
     "get_num_interop_threads": "_settings",
+    "is_anomaly_enabled": "autograd.anomaly_mode",
     "is_autocast_enabled": "_settings",
+    "is_storage": "_settings",
+    "set_flush_denormal": "_settings",
+    "set_warn_always": "_settings",
+    "typename": "_settings",
     "is_deterministic_algorithms_warn_only_enabled": "_settings",
     "set_deterministic_debug_mode": "_settings",
     "get_deterministic_debug_mode": "_settings",

@@ -3,13 +3,13 @@
 import importlib
 
 
-def attributes(package: str, where: dict):
-    """The package's __getattr__: `where` gives each name's module, and the modules are names too."""
+def attributes(package: str, where: dict, modules=()):
+    """The package's __getattr__: `where` gives each name's module, and the modules, and `modules`, are names too."""
 
     def __getattr__(name):
         if name in where:
             return getattr(importlib.import_module(f"{package}.{where[name]}"), name)
-        if name in where.values():
+        if name in modules or name in where.values():
             return importlib.import_module(f"{package}.{name}")
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 

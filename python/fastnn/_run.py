@@ -22,7 +22,6 @@ ROOTS = {
 # Modules that lie elsewhere here. The longest name that fits decides, and what follows it is kept.
 _ALIASES = {
     "tensorflow.keras": "fastnn.keras",
-    "torch.autograd.variable": "fastnn.autograd",
     "torch.cuda.amp.autocast_mode": "fastnn.cuda.amp",
     "torch.cuda.amp.grad_scaler": "fastnn.cuda.amp",
     "torch.cuda.random": "fastnn.cuda",

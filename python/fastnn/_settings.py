@@ -71,3 +71,32 @@ def is_autocast_enabled(device_type: str = "cuda") -> bool:
         "cpu",
         "cuda",
     )
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """False: denormal numbers are computed with, whatever is set here."""
+    return False
+
+
+def set_warn_always(b: bool, /) -> None:
+    """Accepted: Python's own filters decide which warnings are shown again."""
+    if not isinstance(b, bool):
+        raise TypeError(f"setWarnOnlyOnce() expects a bool, but got {type(b).__name__}")
+
+
+def is_storage(obj, /) -> bool:
+    """Whether obj is a storage."""
+    from ._storage import UntypedStorage
+
+    return isinstance(obj, UntypedStorage)
+
+
+def typename(obj, /) -> str:
+    """A Tensor's type() ("torch.FloatTensor"), else the dotted name of obj or of its class."""
+    from .tensor import Tensor
+
+    if isinstance(obj, Tensor):
+        return obj.type()
+    named = obj if hasattr(obj, "__qualname__") else type(obj)
+    module, name = getattr(named, "__module__", None) or "", named.__qualname__
+    return name if module in ("", "builtins") else f"{module}.{name}"

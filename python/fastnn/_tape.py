@@ -234,6 +234,7 @@ class RowGradient:
 _marks = itertools.count(1)
 _FREED = object()
 on_device = None  # once a device is in use: gradient -> the context in which a rule of create_graph runs
+check_gradients = None  # in anomaly mode: called with each node and what its rule returned
 
 
 def _reachable(roots, mark):
@@ -296,6 +297,7 @@ def _leading_to(order, capture):
 def _push(k, order, retain_graph, create_graph, capture, wrap):
     add = k.add
     on = on_device
+    check = check_gradients
     for node in order:
         g = node.g
         if g is None:
@@ -341,6 +343,8 @@ def _push(k, order, retain_graph, create_graph, capture, wrap):
                 grads = node.rule(k, g, saved, node.next)
         else:
             grads = node.rule(k.of(g), g, saved, node.next)
+        if check is not None:
+            check(node, grads)
         g = None
         if not retain_graph and node.keep:  # what saved no tensor may run again, as in torch
             node.saved = _FREED

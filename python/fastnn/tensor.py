@@ -515,7 +515,7 @@ def legacy_new(cls, data, d, function):
     elif len(data) == 1 and not isinstance(data[0], (int, xp.integer)):
         given = data[0]
         if isinstance(given, Tensor):
-            if given.dtype is not d:
+            if given.dtype is not d and function != "Tensor":  # Tensor(t) is over any t
                 raise TypeError(f"{function}(): expected {d.short} (got {given.dtype.short}); convert it with .to({d})")
             t._a = given._a
             t._ver = shared_version(given)

@@ -437,3 +437,38 @@ def test_fact(function):
     (theirs, draws), (ours, own_draws) = answers
     same(ours, theirs, function.__name__)
     assert own_draws == draws, "the random numbers that were used differ"
+
+
+def test_anomaly_mode_names_the_op():
+    messages = []
+    for T in (torch, fastnn):
+        x = T.zeros(2, requires_grad=True)
+        with pytest.warns(UserWarning, match="Anomaly Detection has been enabled"), T.autograd.detect_anomaly():
+            assert T.is_anomaly_enabled()
+            with (
+                pytest.warns(UserWarning, match="Error detected in SqrtBackward0"),
+                pytest.raises(RuntimeError) as error,
+            ):
+                (x.sqrt() * 0).sum().backward()
+            messages.append(str(error.value))
+        assert not T.is_anomaly_enabled()
+        with T.autograd.set_detect_anomaly(True, check_nan=False):
+            (x.sqrt() * 0).sum().backward()  # not looked at
+        (x.sqrt() * 0).sum().backward()
+    assert messages[0] == messages[1]
+
+
+def test_state_dict_from_url(tmp_path):
+    """A file of a folder, by file: URL: kept under its name, its checksum compared, weights only."""
+    torch.save({"w": torch.arange(3.0)}, tmp_path / "net.pth")
+    url = (tmp_path / "net.pth").as_uri()
+    found = [T.hub.load_state_dict_from_url(url, tmp_path / name, progress=False)["w"] for name, T in
+             (("a", torch), ("b", fastnn))]  # fmt: skip
+    assert found[0].tolist() == found[1].tolist()
+    assert (tmp_path / "b" / "net.pth").read_bytes() == (tmp_path / "net.pth").read_bytes()
+    with pytest.raises(RuntimeError, match="invalid hash value"):
+        fastnn.hub.download_url_to_file(url, tmp_path / "other", hash_prefix="12345678")
+    assert not (tmp_path / "other").exists()
+    from fastnn.utils import model_zoo
+
+    assert model_zoo.load_url is fastnn.hub.load_state_dict_from_url

@@ -1,6 +1,6 @@
 """Differentiation: backward and grad over the tape, grad modes, and users' own ops (torch.autograd)."""
 
-from .. import _tape, ops
+from .. import _lazy, _tape, ops
 from ..backend import xp
 from ..tensor import Tensor, wrap
 from .function import Function, FunctionCtx, once_differentiable
@@ -13,8 +13,7 @@ from .grad_mode import (
     set_grad_enabled,
 )
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
-
-Variable = Tensor
+from .variable import Variable
 
 
 def _sequence(x):
@@ -180,9 +179,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
-    if name == "functional":  # rarely used: not at import
-        import importlib
-
-        return importlib.import_module(f"{__name__}.functional")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Rarely used: not at import.
+__getattr__ = _lazy.attributes(
+    __name__,
+    {"detect_anomaly": "anomaly_mode", "set_detect_anomaly": "anomaly_mode"},
+    modules=("functional",),
+)

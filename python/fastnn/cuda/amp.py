@@ -2,7 +2,9 @@
 
 from fastnn import amp as _amp
 
-__all__ = ["GradScaler", "autocast"]
+custom_fwd, custom_bwd = _amp.custom_fwd, _amp.custom_bwd
+
+__all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 
 
 class autocast(_amp.autocast):

@@ -1,6 +1,6 @@
-"""Utilities: `data` (datasets and loaders), `checkpoint`, `tensorboard`, imported when first used."""
+"""Utilities: `data` (datasets and loaders), `checkpoint`, `tensorboard` and others, imported when first used."""
 
-__all__ = ["_pytree", "checkpoint", "data", "tensorboard"]
+__all__ = ["_pytree", "checkpoint", "data", "hooks", "model_zoo", "tensorboard"]
 
 
 def __getattr__(name):

@@ -46,7 +46,7 @@ from fastnn.nn.modules.activation import (
     Threshold,
 )
 from fastnn.nn.modules.adaptive import AdaptiveLogSoftmaxWithLoss
-from fastnn.nn.modules.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from fastnn.nn.modules.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm
 from fastnn.nn.modules.channelshuffle import ChannelShuffle
 from fastnn.nn.modules.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from fastnn.nn.modules.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d

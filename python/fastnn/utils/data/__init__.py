@@ -42,3 +42,12 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
+
+
+def __getattr__(name):
+    if name in ("DistributedSampler", "distributed"):  # rarely used: not at import
+        import importlib
+
+        found = importlib.import_module(f"{__name__}.distributed")
+        return found if name == "distributed" else found.DistributedSampler
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

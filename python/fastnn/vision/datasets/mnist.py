@@ -1,6 +1,7 @@
 """MNIST and sets of its form: four IDX files, plain or gzipped."""
 
 import os
+import warnings
 
 import fastnn
 from fastnn.datasets.idx import read_idx
@@ -33,6 +34,27 @@ class MNIST(VisionDataset):
                 f"{' or '.join(self._folders())}"
             )
         self.data, self.targets = self._load_data()
+
+    def _renamed(self, old, name):
+        warnings.warn(f"{old} has been renamed {name}", stacklevel=3)
+        return getattr(self, name)
+
+    @property
+    def train_data(self):
+        """The old name of `data`, with a warning; test_data, train_labels and test_labels likewise."""
+        return self._renamed("train_data", "data")
+
+    @property
+    def test_data(self):
+        return self._renamed("test_data", "data")
+
+    @property
+    def train_labels(self):
+        return self._renamed("train_labels", "targets")
+
+    @property
+    def test_labels(self):
+        return self._renamed("test_labels", "targets")
 
     @property
     def raw_folder(self) -> str:
