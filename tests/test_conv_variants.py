@@ -21,6 +21,9 @@ SOME = (
     "dilated_s2",
     "depthwise",
     "depthwise_7",
+    "small_s2",
+    "small_blocks",
+    "small_taps_cut",
 )
 compiled = [t for t in tables() if t != "numpy"]
 

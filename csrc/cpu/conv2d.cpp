@@ -85,8 +85,10 @@ FASTNN_INLINE Residue residue(int64_t i, int64_t size, int64_t out, int64_t taps
   const int64_t shift = i * dilation - pad, m = shift % stride, h0 = m < 0 ? m + stride : m;
   // Tap r at h0 + stride * j: p = (h0 + pad - r * dilation) / stride + j, exactly.
   const int64_t first = (h0 + pad - last * dilation) / stride;
-  return {
-      h0, last, every, {out, h0 < size ? (size - 1 - h0) / stride + 1 : 0, 1, first, every * dilation / stride, count}};
+  int64_t skipped;
+  const Axis axis = reaching(
+      {out, h0 < size ? (size - 1 - h0) / stride + 1 : 0, 1, first, every * dilation / stride, count}, &skipped);
+  return {h0, last - skipped * every, every, axis};
 }
 
 struct InputPlan {
@@ -172,30 +174,55 @@ void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* 
   });
 }
 
+// ---- forward ----
+
+// The taps that reach the image: axes of the convolution by them alone, and the first of them.
+struct Window {
+  Axis d, h, w;
+  int64_t t, r, s;
+  FASTNN_INLINE int64_t taps() const { return d.taps * h.taps * w.taps; }
+};
+FASTNN_INLINE Window forward_window(const Conv2dShape& s) {
+  Window at;
+  at.d = reaching(forward_depth(s), &at.t);
+  at.h = reaching({s.H, s.P, s.stride_h, -s.pad_h, s.dilation_h, s.R}, &at.r);
+  at.w = reaching({s.W, s.Q, s.stride_w, -s.pad_w, s.dilation_w, s.S}, &at.s);
+  flatten_pointwise(&at.h, &at.w);
+  return at;
+}
+
 template <class T>
 void forward(const Ctx& ctx, const Conv2dShape& s, const T* x, const T* w, const T* bias, GemmAct act, T* y) {
-  Axis h, v;
-  forward_axes(s, &h, &v);
-  const int64_t kg = s.K / s.groups, cg = s.C / s.groups, depth = cg * s.T * s.R * s.S;
+  const Window at = forward_window(s);
+  const int64_t kg = s.K / s.groups, cg = s.C / s.groups, full = s.T * s.R * s.S, depth = cg * at.taps();
   T* a = static_cast<T*>(ctx.workspace);
   pack_weights(s.groups, kg, depth, a, [&](int64_t g, int64_t m, int rows, T* out) {
-    const T* in = w + (g * kg + m) * depth;
-    interleave_rows(in, depth, rows, depth, out);
+    const T* in = w + (g * kg + m) * cg * full;
+    if (at.taps() == full) return interleave_rows(in, depth, rows, depth, out);
+    for (int64_t c = 0; c < cg; c++, in += full) {
+      for (int64_t t = at.t; t < at.t + at.d.taps; t++) {
+        for (int64_t r = at.r; r < at.r + at.h.taps; r++) {
+          const T* tap = in + (t * s.R + r) * s.S + at.s;
+          for (int64_t u = 0; u < at.w.taps; u++, tap++, out += GemmTile<T>::kMr)
+            for (int i = 0; i < rows; i++) out[i] = tap[i * cg * full];
+        }
+      }
+    }
   });
   Task<T> t{s.N * s.O,
             s.groups,
             kg,
-            cg * s.T,
-            h,
-            v,
-            {x, forward_depth(s), s.groups, cg * s.T, s.H * s.W},
+            cg * at.d.taps,
+            at.h,
+            at.w,
+            {x, at.d, s.groups, cg * at.d.taps, s.H * s.W},
             a,
             bias,
             act,
             y,
             s.P * s.Q,
             s.O * s.P * s.Q,
-            v.out,
+            at.w.out,
             1};
   run_any(t, s.variant, a + panel_elements<T>(s.groups, kg, depth));
 }
@@ -204,10 +231,10 @@ template <class T>
 size_t workspace_of(int threads, const Conv2dShape& s, ConvPass pass) {
   const int64_t kg = s.K / s.groups, cg = s.C / s.groups;
   if (pass == ConvPass::Forward) {
-    Axis h, w;
-    forward_axes(s, &h, &w);
-    return static_cast<size_t>(panel_elements<T>(s.groups, kg, cg * s.T * s.R * s.S)) * sizeof(T) +
-           any_workspace<T>(threads, s.variant, s.N * s.O, s.groups, kg, cg * s.T, h, w, is_flat(s), true);
+    const Window at = forward_window(s);
+    const bool flat = at.d.size == 1 && at.d.taps == 1 && at.d.out == 1;
+    return static_cast<size_t>(panel_elements<T>(s.groups, kg, cg * at.taps())) * sizeof(T) +
+           any_workspace<T>(threads, s.variant, s.N * s.O, s.groups, kg, cg * at.d.taps, at.h, at.w, flat, true);
   }
   const Narrow narrow = make_narrow<T>(s);
   if (narrow.use) return narrow_workspace<T>(threads, narrow);

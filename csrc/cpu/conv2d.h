@@ -17,6 +17,20 @@ struct Axis {
   int64_t size, out, step, first, gap, taps;
 };
 
+// Less the taps at either end that meet no element of the image from any output, whose products are with padding alone:
+// *skipped of them at the front. One tap always stays.
+FASTNN_INLINE Axis reaching(const Axis& a, int64_t* skipped) {
+  const auto meets = [&](int64_t t) {
+    const int64_t at = a.first + t * a.gap, i = at < 0 ? (-at + a.step - 1) / a.step : 0;
+    return i < a.out && at + i * a.step < a.size;
+  };
+  int64_t lo = 0, hi = a.taps;
+  while (hi - lo > 1 && !meets(lo)) lo++;
+  while (hi - lo > 1 && !meets(hi - 1)) hi--;
+  *skipped = lo;
+  return {a.size, a.out, a.step, a.first + lo * a.gap, a.gap, hi - lo};
+}
+
 constexpr int kMaxPhases = 64;  // residues of the stride that some tap needs
 
 // The used residues of (tap * gap) mod step, in order of the tap that needs them first.
@@ -212,11 +226,11 @@ FASTNN_INLINE const T* in_place_tile(const Axis& h, const Axis& w, const T* imag
   return image + (h.first + p0) * w.size + w.first + q0;
 }
 
-// Channels staged at a time: their taps make one K block.
+// Channels staged at a time: their taps make one K block. images: of a tile, all staged; 0: none is.
 template <class T>
 FASTNN_INLINE int64_t channel_block(const Stage& st, int64_t channels, int64_t taps, int64_t images) {
   int64_t n = GemmTile<T>::kKc / max_i(taps, 1);
-  if (!st.in_place) n = min_i(n, kStageBytes / (st.channel * images * static_cast<int64_t>(sizeof(T))));
+  if (!st.in_place && images > 0) n = min_i(n, kStageBytes / (st.channel * images * static_cast<int64_t>(sizeof(T))));
   return even_block(max_i(channels, 1), max_i(n, 1));
 }
 

@@ -4,11 +4,12 @@
 // ways to read B:
 //   direct   rows of B where they are staged, at the offset of their tap; columns run on over the ends of image rows,
 //            so that (pitch - q_block) of every pitch columns are computed in vain and dropped. No copy at all.
-//   packed   rows of B copied into panels of kNr exact columns, several small images to a tile.
+//   packed   rows of B copied into panels of kNr exact columns, several small images to a tile. Images of a few vectors
+//            are not even staged: each tap's columns are picked from them by a table of indices (conv2d_indexed.h).
 // make_cut chooses by counting vectors. Where there are fewer tiles than threads may want, the rows of A are cut too:
 // then all panels are packed first, once, and shared.
 #pragma once
-#include "cpu/conv2d.h"
+#include "cpu/conv2d_indexed.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
@@ -42,7 +43,8 @@ FASTNN_INLINE int64_t row_panels(int64_t M) {
 struct Cut {
   Stage st;
   bool packed;
-  bool shared;  // all panels are packed before any is used
+  bool shared;   // all panels are packed before any is used
+  bool indexed;  // panels are packed from the images themselves
   int64_t images, image_groups, p_blocks, q_blocks, tiles, m_block, m_blocks, c_block, taps;
   int64_t stage_elements, scratch;          // elements a thread
   int64_t block_elements, shared_elements;  // of one tile and channel block; of all
@@ -79,11 +81,13 @@ Cut make_cut(int64_t N, int64_t G, int64_t M, int64_t C, const Axis& h, const Ax
     cut.images = images;
   }
   cut.image_groups = ceil_div(N, cut.images);
-  cut.c_block = channel_block<T>(st, C, cut.taps, cut.images);
+  cut.indexed = cut.packed && indexed_fits<T>(st, h, w);
+  cut.c_block = channel_block<T>(st, C, cut.taps, cut.indexed ? 0 : cut.images);
   cut.tiles = cut.image_groups * blocks;
   cut.m_block = round_up(ceil_div(M, m_blocks(cut.images)), Tile::kMr);
   cut.m_blocks = ceil_div(M, cut.m_block);
-  cut.stage_elements = st.in_place ? 0 : align_elements(cut.c_block * st.channel * cut.images) + Tile::kNr;
+  cut.stage_elements =
+      st.in_place || cut.indexed ? 0 : align_elements(cut.c_block * st.channel * cut.images) + Tile::kNr;
   const int64_t panel = cut.packed ? Tile::kNr * min_i(cut.c_block * cut.taps, Tile::kKc) : 0;
   cut.scratch = cut.stage_elements + align_elements(panel) + 64;
   // A vector of slack per block: pack_panel's last store.
@@ -414,6 +418,23 @@ FASTNN_INLINE void packed_segments(const Task<T>& t, const Cut& cut, const TileP
   }
 }
 
+// The columns j .. j + cols - 1 of an indexed tile and one channel block, as a panel.
+template <class T>
+void index_block(const Task<T>& t, const Cut& cut, const TilePlace& at, const int64_t* offsets, int64_t c0, int64_t j,
+                 int cols, T* panel) {
+  const int64_t pixels = at.p_count * at.q_count, pitch = indexed_pitch<T>(pixels);
+  const int64_t channels = min_i(cut.c_block, t.C - c0), width = round_up(cols, Vec<T>::size);
+  const int32_t* index = reinterpret_cast<const int32_t*>(offsets);
+  for (int64_t c = 0; c < channels; c++, panel += cut.taps * width) {
+    for (int64_t done = 0; done < cols;) {
+      const int64_t i = (j + done) / pixels, from = (j + done) % pixels, count = min_i(cols - done, pixels - from);
+      pick(t.x(at.n0 + i, at.g, c0 + c), t.h.size * t.w.size, index + from, pitch, cut.taps, count, width - done,
+           panel + done, width);
+      done += count;
+    }
+  }
+}
+
 // The panels of one tile and channel block in `out`: panel number i at i * kNr * k_count.
 template <class T>
 void pack_block(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scratch, int64_t tile, int64_t c0,
@@ -421,6 +442,11 @@ void pack_block(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scr
   constexpr int W = Vec<T>::size, NR = GemmTile<T>::kNr;
   const TilePlace at = place_of(t, cut, tile);
   const int64_t k_count = min_i(cut.c_block, t.C - c0) * cut.taps, columns = at.images * at.p_count * at.q_count;
+  if (cut.indexed) {
+    for (int64_t j = 0; j < columns; j += NR)
+      index_block(t, cut, at, offsets, c0, j, static_cast<int>(min_i(NR, columns - j)), out + j * k_count);
+    return;
+  }
   int64_t image;
   const T* staged = staged_block(t, cut, at, c0, scratch, &image);
   Segments<T> segments;
@@ -451,7 +477,7 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
     const T* block = a + c0 * cut.taps * Tile::kMr;
     const T* staged = nullptr;
     int64_t image = 0;
-    if (!cut.shared) staged = staged_block(t, cut, at, c0, scratch, &image);
+    if (!cut.shared && !cut.indexed) staged = staged_block(t, cut, at, c0, scratch, &image);
     if (!cut.packed) {
       const int64_t columns = (at.p_count - 1) * cut.st.pitch + at.q_count;
       for (int64_t j = 0; j < columns; j += NR) {
@@ -473,6 +499,8 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
         const T* panel = scratch + cut.stage_elements;
         if (cut.shared) {
           panel = packed + j * k_count + k0 * width;
+        } else if (cut.indexed) {  // k_count <= kKc
+          index_block(t, cut, at, offsets, c0, j, cols, scratch + cut.stage_elements);
         } else {
           pack_panel(scratch + cut.stage_elements, width, segments, kc, offsets + k0);
         }
@@ -514,8 +542,12 @@ void run_plain(const Task<T>& t) {
   });
 }
 
-// Workspace: the offsets, the shared panels, then each thread's scratch.
-FASTNN_INLINE int64_t offset_bytes(const Cut& cut) { return round_up(cut.c_block * cut.taps * 8, 64); }
+// Workspace: the offsets or indices, the shared panels, then each thread's scratch.
+template <class T>
+FASTNN_INLINE int64_t offset_bytes(const Cut& cut) {
+  const int64_t each = cut.indexed ? indexed_pitch<T>(cut.st.p_block * cut.st.q_block) * 4 : cut.c_block * 8;
+  return round_up(each * cut.taps, 64);
+}
 template <class T>
 FASTNN_INLINE int64_t scratch_bytes(const Cut& cut) {
   return round_up(cut.scratch * static_cast<int64_t>(sizeof(T)), 64);
@@ -524,7 +556,7 @@ template <class T>
 size_t task_workspace(int threads, const Cut& cut) {
   if (!cut.st.ok) return 0;
   const int64_t shared = round_up(cut.shared_elements * static_cast<int64_t>(sizeof(T)), 64);
-  return static_cast<size_t>(offset_bytes(cut) + shared + threads * scratch_bytes<T>(cut));
+  return static_cast<size_t>(offset_bytes<T>(cut) + shared + threads * scratch_bytes<T>(cut));
 }
 
 template <class T>
@@ -534,11 +566,15 @@ void run_task(const Task<T>& t, void* workspace) {
   if (!cut.st.ok) return run_plain(t);
   char* memory = static_cast<char*>(workspace);
   int64_t* offsets = reinterpret_cast<int64_t*>(memory);
-  for (int64_t c = 0, k = 0; c < cut.c_block; c++)
-    for (int64_t r = 0; r < t.h.taps; r++)
-      for (int64_t s = 0; s < t.w.taps; s++) offsets[k++] = c * cut.st.channel + tap_offset(cut.st, t.h, t.w, r, s);
-  T* packed = reinterpret_cast<T*>(memory + offset_bytes(cut));
-  char* scratch = memory + offset_bytes(cut) + round_up(cut.shared_elements * static_cast<int64_t>(sizeof(T)), 64);
+  if (cut.indexed) {
+    make_index<T>(t.h, t.w, reinterpret_cast<int32_t*>(memory));
+  } else {
+    for (int64_t c = 0, k = 0; c < cut.c_block; c++)
+      for (int64_t r = 0; r < t.h.taps; r++)
+        for (int64_t s = 0; s < t.w.taps; s++) offsets[k++] = c * cut.st.channel + tap_offset(cut.st, t.h, t.w, r, s);
+  }
+  T* packed = reinterpret_cast<T*>(memory + offset_bytes<T>(cut));
+  char* scratch = memory + offset_bytes<T>(cut) + round_up(cut.shared_elements * static_cast<int64_t>(sizeof(T)), 64);
   const auto own = [&](int thread) { return reinterpret_cast<T*>(scratch + thread * scratch_bytes<T>(cut)); };
   const int64_t c_blocks = ceil_div(t.C, cut.c_block);
   if (cut.shared) {

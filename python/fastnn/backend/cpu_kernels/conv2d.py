@@ -40,7 +40,8 @@ def _choose(x, kernel, twin, arguments):
 
 def _reaching(sizes, kernel, stride, padding, dilation):
     """Of a kernel that is wider than the image: (the taps that reach the image from some place of the output, the padding
-    that they need), None where they are many. Over the 1x1 maps at the end of a ResNet one tap of nine does."""
+    that they need), None where they are many. Over the 1x1 maps at the end of a ResNet one tap of nine does. The other
+    two passes do this in the kernel, where the weights are packed."""
     if all(n > d * (k - 1) for n, k, d in zip(sizes, kernel, dilation, strict=False)) or variants.current("conv"):
         return None
     taps, left = [], []
@@ -62,9 +63,6 @@ def _forward(name, twin):
     def kernel(x, w, bias, stride, padding, dilation, groups, act="none"):
         if sixteen_bits(x, w, bias):
             return in_float32(kernel, (x, w, bias), stride, padding, dilation, groups, act)
-        reach = _reaching(x.shape[2:], w.shape[2:], stride, padding, dilation)
-        if reach:
-            w, padding = np.ascontiguousarray(w[reach[0]]), reach[1]
         return _choose(x, getattr(_cpu, name), twin.forward, (x, w, bias, stride, padding, dilation, groups, act))
 
     return kernel
@@ -75,9 +73,6 @@ def _backward_input(name, twin):
         how = (x_shape, stride, padding, dilation, groups)
         if sixteen_bits(dy, w):
             return in_float32(kernel, (dy, w), *how)
-        reach = _reaching(x_shape[2:], w.shape[2:], stride, padding, dilation)
-        if reach:
-            w, how = np.ascontiguousarray(w[reach[0]]), (x_shape, stride, reach[1], dilation, groups)
         return _choose(dy, getattr(_cpu, name), twin.backward_input, (dy, w, *how))
 
     return kernel
