@@ -346,6 +346,12 @@ for mode, padding in (("bilinear", "zeros"), ("bilinear", "reflection"), ("bicub
         ("unit", (1, 2, 2, 2)),
         twice=mode != "nearest",
     )
+case(
+    "grid_sample of 8 channels",
+    lambda T, x, g: T.nn.functional.grid_sample(x, g, align_corners=False),
+    (1, 8, 2, 3),
+    ("unit", (1, 2, 2, 2)),
+)
 case("affine_grid", lambda T, x: T.nn.functional.affine_grid(x, (1, 1, 2, 3), False) ** 2, (1, 2, 3))
 case("bilinear", lambda T, x, y, w: T.nn.functional.bilinear(x, y, w), (2, 3), (2, 2), (2, 3, 2))
 

@@ -103,7 +103,12 @@ def test_grid_sample(mode, padding, align):
     same(text, (2, 3, 4, 5), wide, rtol=2e-4, atol=2e-5)
     same(text, (2, 3, 4, 5), inner, rtol=2e-4, atol=2e-5)
     same(text, (2, 3, 1, 4), inner, rtol=2e-4, atol=2e-5)
+    same(text, (2, 9, 4, 5), wide, rtol=2e-4, atol=2e-5)  # many channels: by rows
+    for empty in (2, 0, 4, 5), (2, 9, 4, 5), (0, 3, 4, 5), (0, 9, 4, 5):
+        grid = np.zeros((empty[0], 2, 0 if empty[0] else 3, 2))
+        same(text, empty, grid)
     if mode != "bicubic":
+        same(text, (2, 9, 4, 5, 3), 1.4 * rng.standard_normal((2, 3, 4, 2, 3)), rtol=2e-4, atol=2e-5)
         same(text, (2, 3, 4, 5, 3), 1.4 * rng.standard_normal((2, 3, 4, 2, 3)), rtol=2e-4, atol=2e-5)
 
 

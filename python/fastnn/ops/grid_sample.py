@@ -1,16 +1,18 @@
 """Sampling of images and volumes at the points of a grid, and the grids of affine maps."""
 
+import math
 import warnings
 
 from ..backend import xp
 from ..tensor import wrap
 from .conv2d import check_size
 from .elementwise import add, mul, sub, where
+from .embedding import embedding_bag
 from .gather import gather
 from .interpolate import cubic_weights
-from .join import select
+from .join import select, stack
 from .matmul import matmul
-from .shape import expand, reshape, transpose
+from .shape import contiguous, expand, reshape, transpose
 from .unary import clamp, operand
 
 _MODES, _PADDING = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
@@ -134,9 +136,19 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         _axis_taps(_pixel(select(g, -1, len(sizes) - 1 - i), size, align), size, mode, padding_mode, align)
         for i, size in enumerate(sizes)
     ]
-    flat = reshape(x, (n, c, -1))
+    flat = reshape(x, (n, c, math.prod(sizes)))
+    by = _by_gather if c < _ROWS_FROM else _by_rows
+    return by(flat, _products(taps, sizes), (n, c, *places), count)
+
+
+# From this many channels on, rows of all channels of a pixel are faster than one look-up a channel.
+_ROWS_FROM = 8
+
+
+def _by_gather(flat, products, shape, count):
+    n, c = shape[:2]
     total = None
-    for index, inside, weight in _products(taps, sizes):
+    for index, inside, weight in products:
         at = wrap(xp.broadcast_to(index.reshape(n, 1, count), (n, c, count)))
         value = gather(flat, 2, at)
         inside = wrap(inside.reshape(n, 1, count))
@@ -145,7 +157,27 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         else:  # a NaN weight outside the image counts 0
             value = mul(value, where(inside, reshape(weight, (n, 1, count)), 0.0))
         total = value if total is None else add(total, value)
-    return reshape(total, (n, c, *places))
+    return reshape(total, shape)
+
+
+def _by_rows(flat, products, shape, count):
+    """Each point is a bag of weighted pixels, and a pixel the row of its channels."""
+    n, c, *places = shape
+    rows = flat._a.shape[2]
+    table = reshape(transpose(flat, 1, 2), (n * rows, c))
+    image = (xp.on(flat._a).arange(n, dtype="int64") * rows).reshape((n,) + (1,) * len(places))
+    ids, weights = xp.on(flat._a).empty((n, *places, len(products)), "int64"), []
+    for i, (index, inside, weight) in enumerate(products):
+        ids[..., i] = index + image
+        if weight is None:
+            weight = wrap(inside.astype(flat._a.dtype))
+        else:
+            weight = where(wrap(inside), weight, 0.0)
+        weights.append(weight)
+    ids = ids.reshape(n * count, len(products))
+    weights = reshape(stack(weights, -1), ids.shape)
+    total = embedding_bag(wrap(ids), table, mode="sum", per_sample_weights=weights)
+    return contiguous(reshape(transpose(reshape(total, (n, count, c)), 1, 2), shape))
 
 
 def _products(taps, sizes):
