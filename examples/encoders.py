@@ -174,8 +174,9 @@ def main():
         with torch.no_grad():
             places = model.positions[0, 1:]
             alike = F.normalize(places, dim=1) @ F.normalize(places, dim=1).T
-        axes[0].imshow(alike.numpy(), cmap="viridis")
-        axes[0].set_title("ViT: how alike its positions are")
+        shown = axes[0].imshow(alike.numpy(), cmap="viridis")
+        made.colorbar(shown, label="cosine")
+        axes[0].set(xlabel="patch", ylabel="patch", title="ViT: how alike its positions are")
         axes[1].plot(curve, lw=0.6)
         axes[1].set(xlabel="step", ylabel="nats", title="BERT: masked words")
     common.save(options, made)

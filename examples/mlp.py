@@ -166,7 +166,8 @@ def main():
                 [v if v < 10 else 10 for v in curve],
                 label="clipped" if clip else "not clipped",
             )
-        axes[1].set(xlabel="epoch", ylabel="training loss (cut at 10)", title="Exploding net")
+        axes[1].set(xlabel="epoch", ylabel="training loss (10: more, or NaN)", title="Exploding net")
+        axes[1].xaxis.get_major_locator().set_params(integer=True)
         axes[0].legend(fontsize=7)
         axes[1].legend(fontsize=7)
     common.save(options, made)
