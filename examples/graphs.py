@@ -189,9 +189,11 @@ def main():
     if made:
         centred = out - out.mean(0)
         _, _, directions = torch.linalg.svd(centred, full_matrices=False)
-        points = axes[0].scatter(*(centred @ directions[:2].T).T.numpy(), c=data.y.numpy(), cmap="tab10", s=3)
+        flat = centred @ directions[:2].T
+        for number in range(int(data.y.max()) + 1):
+            axes[0].scatter(*flat[data.y == number].T.numpy(), s=3, label=f"class {number}")
         axes[0].set_title("Cora: GCN's outputs, two principal directions")
-        made.colorbar(points, ax=axes[0])
+        axes[0].legend(markerscale=3, fontsize=7)
     common.save(options, made)
     report.end()
 

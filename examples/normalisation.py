@@ -117,6 +117,7 @@ def main():
         for name, curve in curves.items():
             axes[0].plot(range(1, len(curve) + 1), [v if v < 3 else 3 for v in curve], marker="o", label=name)
         axes[0].set(xlabel="epoch", ylabel="training loss (cut at 3)", title="Five layers at a rate of 0.7")
+        axes[0].xaxis.get_major_locator().set_params(integer=True)
         axes[0].legend()
         axes[1].barh(list(reached), list(reached.values()))
         axes[1].set(xlabel="remembered, %", title="What is done to a GRU")

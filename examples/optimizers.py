@@ -118,6 +118,7 @@ def main():
         for name, curve in curves.items():
             axes[2].plot(range(1, len(curve) + 1), curve, marker=".", label=name)
         axes[2].set(xlabel="pass", ylabel="training loss", title="MNIST")
+        axes[2].xaxis.get_major_locator().set_params(integer=True)
         for axis in axes:
             axis.legend(fontsize=7)
     common.save(options, made)

@@ -92,6 +92,7 @@ def main():
         for name, curve in curves.items():
             axes[0].plot(range(1, len(curve) + 1), curve, marker="o", label=name)
         axes[0].set(xlabel="epoch", ylabel="training loss", title=f"{options.depth} layers")
+        axes[0].xaxis.get_major_locator().set_params(integer=True)
         axes[0].legend()
     common.save(options, made)
     report.end()

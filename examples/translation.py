@@ -82,7 +82,9 @@ class Transformer(nn.Module):
         self.places = positions.sinusoidal_positions(SOURCE, width)
 
     def embed(self, tokens):
-        return self.embedding(tokens) * 8 + self.places[: tokens.shape[1]]
+        # No factor sqrt(width), as Vaswani et al. have: nn.Embedding starts at a deviation of 1 already, and eight
+        # times that would drown the places.
+        return self.embedding(tokens) + self.places[: tokens.shape[1]]
 
     def decode(self, memory, blank, before):
         causal = torch.ones(before.shape[1], before.shape[1], dtype=torch.bool).triu(1)
@@ -151,7 +153,7 @@ def main():
         axes[0].imshow(soft.looked[0, :, :length].numpy(), cmap="viridis")
         axes[0].set_xticks(range(length), characters.decode(x[b[0], :length]))
         axes[0].set_yticks(range(TARGET), characters.decode(found))
-        axes[0].set_title("Where the decoder looks while it writes")
+        axes[0].set(xlabel="the source", ylabel="what is written", title="Where the decoder looks while it writes")
     common.save(options, made)
     report.end()
 
