@@ -45,9 +45,10 @@ WinogradWeight make_winograd_weight(const Conv2dShape& s) {
     const double c = static_cast<double>(win.C), m = static_cast<double>(win.M);
     const double tiles = static_cast<double>(win.tiles.tiles), lanes = static_cast<double>(win.k_blocks * win.width);
     const double direct = 9 * static_cast<double>(s.N * s.O * s.P * s.Q) * c * lanes;
-    const double here = tiles * (16 * c * lanes + 100 * c * static_cast<double>(win.k_blocks) +
-                                 70 * lanes * static_cast<double>(win.c_blocks)) +
-                        200 * c * m;
+    // An image of less than a vector of tiles costs V as much as a whole one.
+    const double rows = win.tiles.image_tiles < 16 ? 3500 * static_cast<double>(s.N * s.O) : 100 * tiles;
+    const double here = tiles * (16 * c * lanes + 70 * lanes * static_cast<double>(win.c_blocks)) +
+                        rows * c * static_cast<double>(win.k_blocks) + 200 * c * m;
     if (here > 0.85 * direct) return win;
   }
   win.use = true;
