@@ -195,8 +195,8 @@ __device__ inline void binary(Op op, const C (&a)[V], const C (&b)[V], C p0, C p
     case Op::gelu_tanh_backward:  // y sigmoid(u): sigmoid(u) (1 + y (1 - sigmoid(u)) du/dy)
 #pragma unroll
       for (int i = 0; i < V; ++i) {
-        const C y = b[i], k = C(2 * kTanhK), cyy = C(kTanhC) * y * y, s = sigmoid(k * (cyy * y + y));
-        r[i] = a[i] * (s * (1 + y * (1 - s) * (k * (3 * cyy + 1))));
+        const C y = b[i], k = C(2 * kTanhK), cyy = C(kTanhC) * y * y, u = k * (cyy * y + y);
+        r[i] = a[i] * (sigmoid(u) * (1 + y * sigmoid(-u) * (k * (3 * cyy + 1))));  // 1 - sigmoid(u) loses digits
       }
       break;
     default:

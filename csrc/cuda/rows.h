@@ -11,7 +11,12 @@ namespace fastnn {
 namespace cuda {
 
 constexpr int kRowWarps = kBlock / 32, kMostWarps = 32;
-constexpr size_t kRowShared = 96 * 1024;  // what every architecture we build for has, and two blocks fit on most
+#ifndef FASTNN_ROW_SHARED  // the sanitizers' builds have less, so that short rows go the long ones' way
+#define FASTNN_ROW_SHARED (96 * 1024)
+#endif
+constexpr size_t kRowShared = FASTNN_ROW_SHARED;  // every architecture we build for has it, and two blocks fit on most
+// Bytes of a warp's row at most: two such rows for every warp, as layer norm's backward keeps, still fit.
+constexpr int64_t kWarpRow = kRowShared / (2 * kRowWarps) < 4096 ? kRowShared / (2 * kRowWarps) : 4096;
 
 struct RowPlan {
   bool block, cached;  // a block a row; the row is kept
@@ -21,7 +26,7 @@ struct RowPlan {
 // size: bytes an element takes in shared memory.
 inline RowPlan row_plan(int64_t rows, int64_t n, int64_t size) {
   RowPlan p;
-  p.block = n > 1024 || n * size > 4096;
+  p.block = n > 1024 || n * size > kWarpRow;
   p.threads = n > 16384 ? 1024 : n > 4096 ? 512 : kBlock;
   const int64_t bytes = n * size;
   p.cached = bytes <= static_cast<int64_t>(kRowShared);

@@ -83,9 +83,11 @@ inline Array array(Dtype d, int64_t n, double scale = 1, double shift = 0) {
   return a;
 }
 
-// ThreadSanitizer looks at order, which does not depend on the dtype: fewer of them there.
-#ifdef __SANITIZE_THREAD__
+#if defined(__SANITIZE_THREAD__)
 constexpr Dtype kFloats[] = {Dtype::F32, Dtype::BF16}, kIntegers[] = {Dtype::I32, Dtype::Bool};
+#elif defined(__SANITIZE_ADDRESS__)  // one of each size
+constexpr Dtype kFloats[] = {Dtype::F32, Dtype::F64, Dtype::BF16};
+constexpr Dtype kIntegers[] = {Dtype::I64, Dtype::I32, Dtype::I16, Dtype::U8, Dtype::Bool};
 #else
 constexpr Dtype kFloats[] = {Dtype::F32, Dtype::F64, Dtype::F16, Dtype::BF16};
 constexpr Dtype kIntegers[] = {Dtype::I64, Dtype::I32, Dtype::I16, Dtype::I8, Dtype::U8, Dtype::Bool};

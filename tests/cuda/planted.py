@@ -163,6 +163,7 @@ def main():
         objects = Path(temporary)
         for mode in native.MODES:
             native.engine(mode, objects)
+            native.standard(mode, True, objects)
         with ThreadPoolExecutor(options.jobs) as pool:
             for bug, why in zip(bugs, pool.map(lambda b: caught(b, objects), bugs), strict=True):
                 print(

@@ -23,13 +23,21 @@ SCHEDULES = {
     "tsan": "forward,random:1",
     "asan": "forward,random:2",
 }
-WARNINGS = ["-Wall", "-Wextra", "-Wno-unknown-pragmas"]
-# flags of the kernels, flags of the engine: ThreadSanitizer must see the kernels' accesses alone
+# Of the kernels, of the engine (ThreadSanitizer must see the kernels' accesses alone), and of the kernels where one run
+# of a few tests is all: what compiles fastest.
 MODES = {
-    "plain": (["-O2"], ["-O2"]),
-    "tsan": (["-O1", "-g", "-fsanitize=thread"], ["-O2", "-g", "-DFASTNN_EMU_TSAN"]),
-    "asan": (["-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"],) * 2,
+    "plain": ("-O2", "-O2", "-O0"),
+    "tsan": ("-O1 -g -fsanitize=thread", "-O2 -g -DFASTNN_EMU_TSAN", "-O0 -g -fsanitize=thread"),
+    "asan": (
+        "-O0 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined",
+        "-O1 -g -fsanitize=address",
+        "-O0 -g -fsanitize=address",
+    ),
 }
+COMMON = "-Wall -Wextra -Wno-unknown-pragmas -std=c++17 -DFASTNN_EMU".split()
+STANDARD = (
+    "algorithm chrono cmath cstdio cstring functional limits math.h memory random stdexcept string type_traits vector"
+)
 ENVIRONMENT = {"TSAN_OPTIONS": "history_size=2 exitcode=66 halt_on_error=1", "ASAN_OPTIONS": "exitcode=66"}
 
 
@@ -53,19 +61,37 @@ def engine(mode, into, root=ROOT):
     for source in sources:
         target = into / f"{source.stem}-{mode}-{digest}.o"
         if not target.exists():
-            flags = [*MODES[mode][1], *WARNINGS, "-std=c++17", "-DFASTNN_EMU", f"-I{root}/csrc"]
+            flags = [*MODES[mode][1].split(), *COMMON, f"-I{root}/csrc"]
             command([compiler(), *flags, "-c", source, "-o", f"{target}.tmp"])
             os.replace(f"{target}.tmp", target)
         objects.append(target)
     return objects
 
 
+def kernel_flags(mode, quick):
+    flags = [*MODES[mode][2 if quick else 0].split(), *COMMON]
+    return flags if mode == "plain" else [*flags, "-DFASTNN_ROW_SHARED=16384"]
+
+
+def standard(mode, quick, into):
+    """The standard library's headers, compiled once for each mode: every test program begins with them."""
+    folder = into / f"standard-{mode}-{'quick' if quick else 'full'}"
+    header = folder / "standard.h"
+    if not (folder / "standard.h.gch").exists():
+        folder.mkdir(exist_ok=True)
+        header.write_text("".join(f"#include <{name}>\n" for name in STANDARD.split()))
+        command([compiler(), *kernel_flags(mode, quick), "-x", "c++-header", header, "-o", f"{header}.tmp"])
+        os.replace(f"{header}.tmp", f"{header}.gch")
+    return header
+
+
 def build(test, mode, into, root=ROOT, engine_from=None, quick=False):
     """Compiles one test program and returns its path. quick: what compiles fastest, for one run of a few tests."""
     target = into / f"{Path(test).stem}-{mode}"
-    flags = [*MODES[mode][0], *WARNINGS, "-std=c++17", "-DFASTNN_EMU", f"-I{root}/csrc", f"-I{root}/tests/cuda"]
-    flags += ["-O0"] if quick and mode != "tsan" else []
-    objects = engine(mode, engine_from or into, ROOT if engine_from else root)
+    shared = engine_from or into
+    flags = [*kernel_flags(mode, quick), "-include", standard(mode, quick, shared)]
+    flags += [f"-I{root}/csrc", f"-I{root}/tests/cuda"]
+    objects = engine(mode, shared, ROOT if engine_from else root)
     command([compiler(), *flags, "-x", "c++", test, "-x", "none", *objects, "-o", target])
     return target
 
@@ -107,6 +133,7 @@ def main():
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(options.jobs) as pool:
         into = options.build or Path(temporary)
         engine(options.mode, into)
+        standard(options.mode, False, into)
 
         def one(test):
             return run(build(test, options.mode, into), options.mode, options.schedules, options.only)

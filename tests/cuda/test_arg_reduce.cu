@@ -42,7 +42,8 @@ TEST(places_of_extremes) {
   for (const Case& c : cases)
     for (bool max : {false, true}) {
       for (Dtype d : kFloats)
-        for (int nans : {0, 3}) check_arg(d, max, c, nans);
+        for (int nans : {0, 3})
+          if (!kSanitized || (nans == 0) == max) check_arg(d, max, c, nans);
       for (Dtype d : {Dtype::I64, Dtype::I32, Dtype::U8, Dtype::Bool}) check_arg(d, max, c, 0);
     }
   THROWS(check_arg(Dtype::F32, true, over({2, 0}, 2), 0), "nothing to choose from");

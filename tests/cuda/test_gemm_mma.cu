@@ -22,7 +22,8 @@ TEST(mma_bf16) { check_all<bf16>(mma_rung, false); }
 TEST(mma_f16) { check_all<f16>(mma_rung, true); }
 TEST(mma_tf32) { check_all<float>(mma_rung, true, kTf32); }
 TEST(mma_bf16_layouts) {
-  for (int layout = 0; layout < 4; ++layout) check<bf16>({136, 264, 168, layout / 2, layout % 2, 8, 2}, mma_rung);
+  for (int layout = 0; layout < 4; ++layout)
+    check<bf16>({136, kSanitized ? 136 : 264, 168, layout / 2, layout % 2, 8, kSanitized ? 1 : 2}, mma_rung);
 }
 TEST(mma_tf32_layouts) {
   for (int layout = 0; layout < 4; ++layout) {

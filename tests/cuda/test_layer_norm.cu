@@ -77,8 +77,8 @@ TEST(sizes) {
     check(d, 0, 8, true, true, false);
   }
   check(Dtype::F32, 2, 4099, true, true, false);
-  check(Dtype::F32, 1, 24580, true, true, false);  // beyond shared memory, forward and backward
-  check(Dtype::F32, 1, 13000, false, true, false);
+  check(Dtype::F32, 1, kRowShared / 4 + 4, true, true, false);  // beyond shared memory, forward and backward
+  check(Dtype::F32, 1, kRowShared / 8 + 712, false, true, false);
 }
 TEST(many_rows_share_blocks) { check(Dtype::F32, 264 * 8 + 9, 2, true, true, false); }
 TEST(a_mean_far_from_zero) {

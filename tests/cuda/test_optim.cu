@@ -151,7 +151,8 @@ TEST(more_tensors_than_a_launch_takes) {
 }
 TEST(norms) {
   for (Dtype d : kFloats)
-    for (double p : {1.0, 2.0, static_cast<double>(INFINITY), 3.0})
+    for (double p : {1.0, 2.0, static_cast<double>(INFINITY), 3.0}) {
+      if (kSanitized && p != 2.0) continue;
       for (const auto& sizes : {kSizes, std::vector<int64_t>{}, std::vector<int64_t>(70, 3)}) {
         List list(d, sizes, 0);
         Array workspace(Dtype::U8, static_cast<int64_t>(grad_norm_workspace(list.tensors.data(), list.count()))),
@@ -170,6 +171,7 @@ TEST(norms) {
         grad_norm(d, list.tensors.data(), list.count(), p, out.data(), workspace.data(), nullptr);
         CHECK(std::isnan(out[0]));
       }
+    }
 }
 TEST(scaling) {
   for (Dtype d : kFloats) {

@@ -75,9 +75,9 @@ TEST(rows) {
 }
 TEST(rows_of_a_block_and_rows_beyond_shared_memory) {
   check(Dtype::F32, 2, 4100, 1, 3);
-  check(Dtype::F32, 1, 24580, 1, 3);  // 512 threads; kept nowhere
-  check(Dtype::F64, 1, 12500, 1, 3);
-  check(Dtype::BF16, 1, 24584, 1, 3);
+  check(Dtype::F32, 1, kRowShared / 4 + 4, 1, 3);  // 1024 threads; kept nowhere
+  check(Dtype::F64, 1, kRowShared / 8 + 212, 1, 3);
+  check(Dtype::BF16, 1, kRowShared / 4 + 8, 1, 3);
 }
 TEST(columns) {
   for (Dtype d : kFloats) {
