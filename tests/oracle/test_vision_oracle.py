@@ -229,6 +229,39 @@ def test_models_have_torchvisions_keys_and_weights(name):
     np.testing.assert_allclose(y, z, rtol=1e-4, atol=1e-4 * np.abs(z).max())
 
 
+@pytest.mark.parametrize("name", sorted(vision.models._weights.WEIGHTS))
+def test_weights_are_torchvisions(name):
+    ours, theirs = getattr(vision.models, name), getattr(torchvision.models, name)
+    for member in ours.__members__:
+        a, b = ours[member], theirs[member]
+        assert (a.url, a.name, str(a), repr(a)) == (b.url, b.name, str(b), repr(b))
+        assert a.meta["num_params"] == b.meta["num_params"]
+        assert repr(a.transforms()) == repr(b.transforms())
+    assert ours.verify("DEFAULT") is ours.DEFAULT is vision.models.get_weight(f"{name}.DEFAULT")
+    assert vision.models.get_model_weights(name.removesuffix("_Weights").lower()) is ours
+
+
+def test_weights_transforms_and_errors(tmp_path, monkeypatch):
+    for kind in "ResNet18_Weights", "ResNet50_Weights":
+        a, b = (getattr(m, kind).DEFAULT.transforms()(Image.fromarray(PICTURE)) for m in
+                (vision.models, torchvision.models))  # fmt: skip
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-5)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for models in vision.models, torchvision.models:
+        for wrong in 3, models.VGG16_Weights.DEFAULT:
+            with pytest.raises(TypeError, match="Invalid Weight class provided; expected ResNet18_Weights"):
+                models.ResNet18_Weights.verify(wrong)
+        with pytest.raises(KeyError):
+            models.ResNet18_Weights.verify("no such")
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    model = vision.models.resnet18()
+    fastnn.save(model.state_dict(), folder / "resnet18-f37072fd.pth")
+    for weights in vision.models.ResNet18_Weights.DEFAULT, "IMAGENET1K_V1", "ResNet18_Weights.DEFAULT":
+        read = vision.models.resnet18(weights=weights)
+        np.testing.assert_array_equal(read.fc.weight.detach().numpy(), model.fc.weight.detach().numpy())
+
+
 def test_fake_data_and_folders(tmp_path):
     for i, name in enumerate(["cat", "dog", "dog"]):
         (tmp_path / name).mkdir(exist_ok=True)

@@ -86,11 +86,20 @@ class UninitializedTensorMixin:
 
     @property
     def dtype(self):
-        return wrap(Tensor._a.__get__(self)).dtype
+        return self.data.dtype
 
     @property
     def data(self):
-        return self
+        """The empty tensor underneath: what is done to it has no effect on what the parameter becomes."""
+        return wrap(Tensor._a.__get__(self))
+
+    @property
+    def device(self):
+        return self.data.device
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.data.is_cuda
 
     def is_floating_point(self) -> bool:
         return self.dtype.is_floating_point
@@ -100,7 +109,7 @@ class UninitializedTensorMixin:
 
     def _convert(self, fn) -> None:
         """fn (to another dtype or device) on the empty tensor underneath."""
-        Tensor._a.__set__(self, fn(wrap(Tensor._a.__get__(self)))._a)
+        Tensor._a.__set__(self, fn(self.data)._a)
 
     def materialize(self, shape, device=None, dtype=None) -> None:
         """Become a tensor of `shape`, uninitialised memory, under the same identity."""

@@ -377,3 +377,10 @@ def rebase(t, fn):
 
 
 __all__ = ["CONST", "Node", "Version"]
+
+
+def dim_by_axis(axis, function):
+    """The dim of a call that has none: NumPy's name for it, axis. TypeError where that was not given either."""
+    if axis is None:
+        raise TypeError(f'{function}() missing 1 required positional arguments: "dim"')
+    return axis

@@ -285,8 +285,10 @@ def take(input, index, *, out=None):
     return r if out is None else write_out(out, r, input, index)
 
 
-def take_along_dim(input, indices, dim=None, *, out=None):
+def take_along_dim(input, indices, dim=None, *, out=None, axis=None):
     """The elements at `indices` along dim, both broadcast over the other dimensions; at flat positions without dim."""
+    if axis is not None:
+        dim = axis
     from .shape import expand, reshape
 
     if not isinstance(indices, Tensor) or indices._a.dtype.name not in ("int64", "int32"):

@@ -396,8 +396,12 @@ def _check_reducible(s, number):
         raise RuntimeError("linalg.matrix_norm cannot compute the norm of an empty matrix: it has no identity")
 
 
-def norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
+def norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None, axis=None, keepdims=None):
     """linalg.norm: of vectors, or of matrices where dim has two or ord says so; without both, of all elements."""
+    if axis is not None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
     t = operand(A, "linalg.norm")
     if t._a.dtype.kind not in "fc":
         raise RuntimeError(f"linalg.norm: Expected a floating point or complex tensor as input. Got {t.dtype.short}")

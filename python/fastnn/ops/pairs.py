@@ -243,8 +243,10 @@ def xlogy_rule(k, dy, saved, needs):
     return dx, dz
 
 
-def cross(input, other, dim=None, *, out=None):
+def cross(input, other, dim=None, *, out=None, axis=None):
     """The cross product along a dimension of size 3 (the first such one, if `dim` is not given)."""
+    if axis is not None:
+        dim = axis
     if dim is None:
         _tensors("cross", input, other)
         if input._a.ndim != other._a.ndim:

@@ -11,7 +11,7 @@ from .. import dtypes as dt
 from .._tape import grad_mode, own_version, record, record_many
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
-from ._common import dims_of, write_out
+from ._common import dim_by_axis, dims_of, write_out
 from .cast import cast
 from .elementwise import maximum, minimum
 from .unary import operand
@@ -120,8 +120,12 @@ def mean_rule(k, dy, saved, needs):
     return (stretch(k, k.div(dy, float(count_of(shape, dims) or 1)), shape, dims, keepdim),)
 
 
-def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
+def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keepdims=None):
     """The sum of what is not NaN."""
+    if axis is not None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
     from .elementwise import where
     from .unary import isnan
 
@@ -129,8 +133,12 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None):
     return sum(t if t._a.dtype.kind in "iub" else where(isnan(t), 0.0, t), dim, keepdim, dtype=dtype, out=out)
 
 
-def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
+def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keepdims=None):
     """The mean of what is not NaN."""
+    if axis is not None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
     from .elementwise import div
     from .unary import isnan, logical_not
 
@@ -139,8 +147,12 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     return div(nansum(t, dim, keepdim, dtype=dtype), n, out=out)
 
 
-def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
+def prod(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keepdims=None):
     """The product over one dimension, or all; integers and bools multiply in int64."""
+    if axis is not None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
     t = operand(input, "prod")
     if dtype is not None:
         t = cast(t, dt.as_dtype(dtype, "prod"))
@@ -189,8 +201,10 @@ def _span(k, x, dim, start, stop):
     return k.index_get(x, (slice(None),) * dim + (slice(start, stop),))
 
 
-def cumsum(input, dim, *, dtype=None, out=None):
+def cumsum(input, dim=None, *, dtype=None, out=None, axis=None):
     """Running sums along `dim`."""
+    if dim is None:
+        dim = dim_by_axis(axis, "cumsum")
     t = operand(input, "cumsum")
     if dtype is not None:
         t = cast(t, dt.as_dtype(dtype, "cumsum"))
@@ -209,8 +223,10 @@ def cumsum_rule(k, dy, saved, needs):
     return (k.flip(k.cumsum(k.flip(dy, (dim,)), dim), (dim,)),)
 
 
-def cumprod(input, dim, *, dtype=None, out=None):
+def cumprod(input, dim=None, *, dtype=None, out=None, axis=None):
     """Running products along `dim`."""
+    if dim is None:
+        dim = dim_by_axis(axis, "cumprod")
     t = operand(input, "cumprod")
     if dtype is not None:
         t = cast(t, dt.as_dtype(dtype, "cumprod"))
@@ -265,8 +281,10 @@ def sum_to_size(input, *size):
     return sum_to(input, size)
 
 
-def count_nonzero(input, dim=None):
+def count_nonzero(input, dim=None, *, axis=None):
     """How many elements are not zero; int64."""
+    if axis is not None:
+        dim = axis
     t = operand(input, "count_nonzero")
     return sum(wrap(Tensor._k.ne(t._a, 0)), dim)
 
@@ -285,7 +303,11 @@ def _check_not_empty(x, dims, name):
 
 
 def _extreme(name):
-    def extreme(input, dim=(), keepdim=False, *, out=None):
+    def extreme(input, dim=(), keepdim=False, *, out=None, axis=None, keepdims=None):
+        if axis is not None:
+            dim = axis
+        if keepdims is not None:
+            keepdim = keepdims
         t = operand(input, name)
         x = t._a
         dims = dims_of(dim, x.ndim)
@@ -311,8 +333,12 @@ def extreme_rule(k, dy, saved, needs):
 amax, amin = _extreme("amax"), _extreme("amin")
 
 
-def aminmax(input, *, dim=None, keepdim=False):
+def aminmax(input, *, dim=None, keepdim=False, axis=None, keepdims=None):
     """(min, max) over one dimension, or all."""
+    if axis is not None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
     return aminmax_result(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 
@@ -347,7 +373,9 @@ def _max_or_min(name, whole, pairwise, result):
             values = values.squeeze(dim)
         return _picked(t, values, index, dim, keepdim, result)
 
-    def extreme(input, dim=None, keepdim=False, *, other=None, axis=None, out=None):
+    def extreme(input, dim=None, keepdim=False, *, other=None, axis=None, out=None, keepdims=None):
+        if keepdims is not None:
+            keepdim = keepdims
         t = operand(input, name)
         if isinstance(dim, Tensor):
             other, dim = dim, None
@@ -376,7 +404,9 @@ min = _max_or_min("min", amin, minimum, min_result)
 
 
 def _arg(name):
-    def arg(input, dim=None, keepdim=False, *, axis=None, out=None):
+    def arg(input, dim=None, keepdim=False, *, axis=None, out=None, keepdims=None):
+        if keepdims is not None:
+            keepdim = keepdims
         x = operand(input, name)._a
         if x.dtype.kind == "b":
             raise RuntimeError(f"{name}(): does not support bool input")
@@ -395,8 +425,12 @@ def _arg(name):
 argmax, argmin = _arg("argmax"), _arg("argmin")
 
 
-def median(input, dim=None, keepdim=False):
+def median(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """The middle value, the lower of two; with dim (values, indices)."""
+    if axis is not None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
     from .gather import gather
     from .shape import reshape, squeeze
     from .sort import sort
@@ -427,7 +461,9 @@ def median(input, dim=None, keepdim=False):
 
 
 def _logical(name, doc):
-    def reduce(input, dim=None, keepdim=False, *, axis=None, out=None):
+    def reduce(input, dim=None, keepdim=False, *, axis=None, out=None, keepdims=None):
+        if keepdims is not None:
+            keepdim = keepdims
         x = operand(input, name)._a
         if dim is None:
             dim = axis
@@ -442,8 +478,12 @@ def _logical(name, doc):
 any, all = _logical("any", "Whether one element is not zero."), _logical("all", "Whether no element is zero.")
 
 
-def logsumexp(input, dim, keepdim=False, *, out=None):
+def logsumexp(input, dim=None, keepdim=False, *, out=None, axis=None, keepdims=None):
     """ln Σ e^x over `dim`, shifted so that nothing overflows."""
+    if dim is None:
+        dim = dim_by_axis(axis, "logsumexp")
+    if keepdims is not None:
+        keepdim = keepdims
     t = operand(input, "logsumexp")
     if t._a.dtype.kind in "iub":
         t = cast(t, dt.get_default_dtype())

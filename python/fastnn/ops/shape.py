@@ -4,7 +4,7 @@ from .._device import channels_last, channels_last_3d, preserve_format
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Size, Tensor, check_dim, wrap
-from ._common import view_of
+from ._common import dim_by_axis, view_of
 
 
 def _ints(args, function):
@@ -55,10 +55,10 @@ def _full_shape(shape, n, function):
     return shape
 
 
-def reshape(input, *shape):
+def reshape(input, *sizes, shape=None):
     """The same elements in another shape: a view where the strides allow, else a copy."""
     x = input._a
-    shape = _full_shape(_ints(shape, "reshape"), x.size, "reshape")
+    shape = _full_shape(_ints(sizes if shape is None else (shape,), "reshape"), x.size, "reshape")
     a = x.reshape(shape)
     if x.flags.c_contiguous or not x.size or xp.may_share_memory(a, x):
         return _view(input, a, view_rule, x.shape)
@@ -72,10 +72,12 @@ def view_rule(k, dy, saved, needs):
     return (k.reshape(dy, saved[0]),)
 
 
-def view(input, *shape):
+def view(input, *shape, size=None):
     """reshape that never copies: RuntimeError where the strides do not allow. view(dtype) reinterprets the bytes."""
     from .. import dtypes as dt
 
+    if size is not None:
+        shape = (size,)
     if len(shape) == 1 and isinstance(shape[0], dt.dtype):
         return _view_dtype(input, shape[0])
     x = input._a
@@ -134,8 +136,10 @@ def unflatten(input, dim, sizes):
     return reshape(input, s[:i] + sizes + s[i + 1 :])
 
 
-def squeeze(input, dim=None):
+def squeeze(input, dim=None, *, axis=None):
     """Without its dimensions of size 1: all, or those of `dim`."""
+    if axis is not None:
+        dim = axis
     x = input._a
     if dim is None:
         drop = tuple(i for i, s in enumerate(x.shape) if s == 1)
@@ -146,8 +150,10 @@ def squeeze(input, dim=None):
     return _view(input, x.squeeze(drop) if drop else x.view(), view_rule, x.shape)
 
 
-def unsqueeze(input, dim):
+def unsqueeze(input, dim=None, *, axis=None):
     """With a dimension of size 1 at `dim`."""
+    if dim is None:
+        dim = dim_by_axis(axis, "unsqueeze")
     x = input._a
     i = check_dim(dim, x.ndim + 1)
     return _view(
@@ -161,10 +167,10 @@ def unsqueeze(input, dim):
 # ---------------------------------------------------------------- permutations
 
 
-def permute(input, *dims):
+def permute(input, *order, dims=None):
     """Dimensions in the order `dims`."""
     x = input._a
-    order = _ints(dims, "permute")
+    order = _ints(order if dims is None else (dims,), "permute")
     if len(order) != x.ndim:
         raise RuntimeError(
             f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
@@ -246,10 +252,10 @@ moveaxis = movedim
 # ---------------------------------------------------------------- expand, repeat
 
 
-def expand(input, *sizes):
+def expand(input, *sizes, size=None):
     """Dimensions of size 1 repeated to `sizes` without copying; -1 keeps a size."""
     x = input._a
-    sizes = _ints(sizes, "expand")
+    sizes = _ints(sizes if size is None else (size,), "expand")
     lead = len(sizes) - x.ndim
     if lead < 0:
         raise RuntimeError(
@@ -301,9 +307,9 @@ def broadcast_tensors(*tensors):
     return tuple(expand(v, shape) for v in tensors)
 
 
-def repeat(input, *repeats):
+def repeat(input, *counts, repeats=None):
     """The tensor tiled repeats[i] times along dimension i; extra leading counts add dimensions."""
-    counts = _ints(repeats, "repeat")
+    counts = _ints(counts if repeats is None else (repeats,), "repeat")
     x = input._a
     if len(counts) < x.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
@@ -317,14 +323,16 @@ def repeat(input, *repeats):
     return reshape(expand(spread, doubled), tuple(c * s for c, s in zip(counts, own, strict=True)))
 
 
-def tile(input, *dims):
+def tile(input, *counts, dims=None):
     """repeat, where missing leading counts are 1."""
-    counts = _ints(dims, "tile")
+    counts = _ints(counts if dims is None else (dims,), "tile")
     return repeat(input, (1,) * (input._a.ndim - len(counts)) + counts)
 
 
-def repeat_interleave(input, repeats, dim=None, *, output_size=None):
+def repeat_interleave(input, repeats, dim=None, *, output_size=None, axis=None):
     """Each element along dim repeated `repeats` times (a number, or one for each)."""
+    if axis is not None:
+        dim = axis
     from .gather import index_select
 
     if dim is None:

@@ -5,11 +5,14 @@ import warnings
 from .. import dtypes as dt
 from .._tape import grad_mode, own_version, record
 from ..tensor import Tensor, check_dim, wrap
+from ._common import dim_by_axis
 from .cast import cast
 from .elementwise import add, div, mul, sub
 from .random import exponential_
 from .reduce import sum
 from .unary import exp, log, neg, operand
+
+_NO_DIM = object()  # not None, which means torch's guess
 
 
 def _prepare(input, dim, dtype, function):
@@ -29,8 +32,10 @@ def _prepare(input, dim, dtype, function):
     return t, check_dim(dim, t._a.ndim)
 
 
-def softmax(input, dim, dtype=None, *, _stacklevel=3):
+def softmax(input, dim=_NO_DIM, dtype=None, *, _stacklevel=3, axis=None):
     """e^x / Σ e^x along `dim`."""
+    if dim is _NO_DIM:
+        dim = dim_by_axis(axis, "softmax")
     t, dim = _prepare(input, dim, dtype, "softmax")
     r = wrap(Tensor._k.softmax(t._a, dim))
     if t._fn is not None and grad_mode.enabled:
@@ -48,8 +53,10 @@ def softmax_backward(dy, y, dim):
     return sub(g, mul(y, sum(g, dim, True)))
 
 
-def log_softmax(input, dim, dtype=None, *, _stacklevel=3):
+def log_softmax(input, dim=_NO_DIM, dtype=None, *, _stacklevel=3, axis=None):
     """x - ln Σ e^x along `dim`."""
+    if dim is _NO_DIM:
+        dim = dim_by_axis(axis, "log_softmax")
     t, dim = _prepare(input, dim, dtype, "log_softmax")
     r = wrap(Tensor._k.log_softmax(t._a, dim))
     if t._fn is not None and grad_mode.enabled:

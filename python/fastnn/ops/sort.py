@@ -38,8 +38,10 @@ class kthvalue_result(_Pair):
     _name = "kthvalue"
 
 
-def sort(input, dim=-1, descending=False, stable=False, *, out=None):
+def sort(input, dim=-1, descending=False, stable=False, *, out=None, axis=None):
     """(values, indices) in order along dim; NaN counts as the largest. Equal values keep their order."""
+    if axis is not None:
+        dim = axis
     i = check_dim(dim, input._a.ndim)
     if input._a.ndim == 0:
         values, order = input, wrap(xp.on(input._a).zeros((), "int64"))
@@ -51,8 +53,10 @@ def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     return sort_result(values, order)
 
 
-def argsort(input, dim=-1, descending=False, stable=False):
+def argsort(input, dim=-1, descending=False, stable=False, *, axis=None):
     """The indices that sort input along dim."""
+    if axis is not None:
+        dim = axis
     return sort(input, dim, descending, stable)[1]
 
 
@@ -60,8 +64,10 @@ def msort(input):
     return sort(input, 0)[0]
 
 
-def topk(input, k, dim=-1, largest=True, sorted=True):
+def topk(input, k, dim=-1, largest=True, sorted=True, *, axis=None):
     """The k largest (smallest) elements along dim, and where they are."""
+    if axis is not None:
+        dim = axis
     from .join import narrow
 
     i = check_dim(dim, input._a.ndim)
@@ -74,8 +80,12 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     return topk_result(gather(input, i, order), order)
 
 
-def kthvalue(input, k, dim=-1, keepdim=False):
+def kthvalue(input, k, dim=-1, keepdim=False, *, axis=None, keepdims=None):
     """The k-th smallest element along dim (k from 1), and where it is."""
+    if axis is not None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
     from .join import select
     from .shape import unsqueeze
 

@@ -28,8 +28,10 @@ def _finish(r, out):
     return r if out is None else write_out(out, r)
 
 
-def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None, axis=None):
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None, axis=None, keepdims=None):
     """The variance over `dim`: Σ(x - mean)² / max(0, n - correction), correction 1 unless given."""
+    if keepdims is not None:
+        keepdim = keepdims
     if dim is None:
         dim = axis
     t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "var")
@@ -68,8 +70,10 @@ def var_rule(k, dy, saved, needs):
     return (k.mul(stretch(k, dy, x.shape, dims, keepdim), k.mul(centred, scale)),)
 
 
-def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None, axis=None):
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None, axis=None, keepdims=None):
     """The standard deviation: √var. Its gradient is 0 where it is 0."""
+    if keepdims is not None:
+        keepdim = keepdims
     if dim is None:
         dim = axis
     t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "std")
@@ -92,14 +96,22 @@ def std_rule(k, dy, saved, needs):
     return var_rule(k, half, (x, dims, correction, keepdim), needs)
 
 
-def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=None):
     """(variance, mean)"""
+    if axis is not None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
     t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "var_mean")
     return _variance(t, dims, correction, keepdim), mean(t, dims, keepdim)
 
 
-def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=None):
     """(standard deviation, mean)"""
+    if axis is not None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
     t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "std_mean")
     return _deviation(t, dims, correction, keepdim), mean(t, dims, keepdim)
 
@@ -121,8 +133,12 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     return vector_norm(input, p, dim, keepdim, dtype=dtype, out=out)
 
 
-def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
+def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keepdims=None):
     """linalg.vector_norm: (Σ|x|^ord)^(1/ord), ord a number, inf or -inf. Raises RuntimeError for integers."""
+    if axis is not None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
     t = operand(x, "linalg.vector_norm")
     if dtype is not None:
         t = cast(t, dt.as_dtype(dtype, "vector_norm"))

@@ -18,14 +18,22 @@ from .unary import operand
 _MODES = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
-def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
+def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None, axis=None, keepdims=None):
     """The q-quantiles along dim (of all elements where None); NaN where one is NaN. q: a number or vector in [0, 1]."""
+    if axis is not None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
     r = _quantile(input, q, dim, keepdim, interpolation, False, "quantile")
     return r if out is None else write_out(out, r)
 
 
-def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
+def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None, axis=None, keepdims=None):
     """The q-quantiles of what is not NaN."""
+    if axis is not None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
     r = _quantile(input, q, dim, keepdim, interpolation, True, "nanquantile")
     return r if out is None else write_out(out, r)
 
@@ -90,8 +98,12 @@ def _quantile(input, q, dim, keepdim, interpolation, skip, function):
     return reshape(r, q._a.shape + shape)
 
 
-def nanmedian(input, dim=None, keepdim=False, *, out=None):
+def nanmedian(input, dim=None, keepdim=False, *, out=None, axis=None, keepdims=None):
     """The middle value of what is not NaN, the lower of two; with dim (values, indices)."""
+    if axis is not None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
     x = operand(input, "nanmedian")
     if x._a.dtype.kind != "f":
         from .reduce import median
@@ -113,8 +125,12 @@ def nanmedian(input, dim=None, keepdim=False, *, out=None):
     return median_result(*((values, at) if keepdim else (squeeze(values, i), squeeze(at, i))))
 
 
-def mode(input, dim=-1, keepdim=False, *, out=None):
+def mode(input, dim=-1, keepdim=False, *, out=None, axis=None, keepdims=None):
     """(values, indices): the most frequent value along dim (the smallest of equal ones), and where it is last."""
+    if axis is not None:
+        dim = axis
+    if keepdims is not None:
+        keepdim = keepdims
     x = operand(input, "mode")
     i = check_dim(dim, x._a.ndim)
     if x._a.ndim == 0:
