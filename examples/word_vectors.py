@@ -125,8 +125,12 @@ def main():
         _, _, directions = torch.linalg.svd(points - points.mean(0), full_matrices=False)
         flat = (points - points.mean(0)) @ directions[:2].T
         axes[0].scatter(*flat.T.numpy(), s=4)
-        for (x, y), word in zip(flat.tolist(), shown, strict=True):
-            axes[0].annotate(word, (x, y), fontsize=7)
+        flat = flat.tolist()
+        for i, word in enumerate(shown):
+            # Twins lie close: the upper one's label goes over its point, the other's under it.
+            lift = 2 if flat[i][1] > flat[i ^ 1][1] else -7
+            axes[0].annotate(word, flat[i], (2, lift), textcoords="offset points", fontsize=6.5)
+        axes[0].margins(x=0.1)
         axes[0].set_title("Twins on the map of two principal directions")
     common.save(options, made)
     report.end()
