@@ -25,6 +25,7 @@ set(FASTNN_CUDA_BINDINGS
   csrc/bindings_cuda_gemm.cpp
   csrc/bindings_cuda_layers.cpp
   csrc/bindings_cuda_optim.cpp
+  csrc/bindings_cuda_random.cpp
   csrc/bindings_cuda_reduce.cpp
 )
 

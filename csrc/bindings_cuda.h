@@ -67,6 +67,7 @@ void bind_reduce(py::module_& m);
 void bind_gemm(py::module_& m);
 void bind_layers(py::module_& m);
 void bind_optim(py::module_& m);
+void bind_random(py::module_& m);
 
 }  // namespace cuda
 }  // namespace fastnn

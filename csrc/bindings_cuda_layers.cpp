@@ -1,10 +1,9 @@
-// Softmax, cross-entropy, normalisations, pooling, look-ups, dropout.
+// Softmax, cross-entropy, normalisations, pooling, look-ups.
 #include "bindings_cuda.h"
 #include "cuda/cross_entropy.h"
 #include "cuda/embedding.h"
 #include "cuda/norm.h"
 #include "cuda/pool2d.h"
-#include "cuda/random.h"
 #include "cuda/softmax.h"
 
 namespace fastnn {
@@ -326,16 +325,49 @@ void run_segment_sum(py::handle dy_, py::handle order, py::handle start, py::han
   a.out = dense(fn, "out", out_, dy.dtype, a.segments * a.width);
   if (a.segments && a.width) segment_sum(a, to_stream(stream));
 }
-#endif
 
-#if __has_include("cuda/random.cu")
-void run_mask_scale(py::handle x_, py::handle mask, py::handle out, double scale, uintptr_t stream) {
-  constexpr const char* fn = "mask_scale";
-  Array x = to_array(x_);
-  need(x.contiguous() && is_floating(x.dtype), fn, "x must be C-contiguous and floating");
-  const uint8_t* m = static_cast<const uint8_t*>(dense(fn, "mask", mask, Dtype::Bool, x.size()));
-  void* y = dense(fn, "out", out, x.dtype, x.size());
-  if (x.size()) mask_scale(x.dtype, x.p, m, y, x.size(), scale, to_stream(stream));
+void run_embedding_bag(int mode, py::handle w_, py::handle index, py::handle start, py::handle factor, int64_t padding,
+                       py::handle out_, py::handle chosen, uintptr_t stream) {
+  constexpr const char* fn = "embedding_bag";
+  Array w = to_array(w_), out = to_array(out_), i = to_array(index);
+  need(w.ndim == 2 && w.contiguous() && is_floating(w.dtype), fn, "w must be a C-contiguous floating matrix");
+  need(out.ndim == 2 && out.shape[1] == w.shape[1], fn, "out must have w's columns");
+  need(mode >= 0 && mode <= 2, fn, "unknown mode");
+  EmbeddingBagArgs a = {};
+  a.dtype = w.dtype;
+  a.bag = static_cast<Bag>(mode);
+  a.rows = w.shape[0], a.width = w.shape[1], a.bags = out.shape[0], a.padding = padding;
+  a.w = w.p;
+  a.index = static_cast<const int64_t*>(dense(fn, "index", index, Dtype::I64, i.size()));
+  a.start = static_cast<const int64_t*>(dense(fn, "start", start, Dtype::I64, a.bags + 1));
+  a.factor = dense(fn, "factor", factor, w.dtype, i.size(), true);
+  a.out = dense(fn, "out", out_, w.dtype, a.bags * a.width);
+  a.chosen = static_cast<int64_t*>(dense(fn, "chosen", chosen, Dtype::I64, a.bags * a.width, true));
+  embedding_bag(a, to_stream(stream));
+}
+
+// Of gather and scatter: the side that is looked into (x or out) and the side of index's shape.
+void run_along(bool scattering, py::handle x_, int dim, py::handle index_, py::handle out_, uintptr_t stream) {
+  const char* fn = scattering ? "scatter" : "gather";
+  Array x = to_array(x_), index = to_array(index_), out = to_array(out_);
+  const Array &table = scattering ? out : x, &rows = scattering ? x : out;
+  need(x.contiguous() && out.contiguous() && index.contiguous() && index.dtype == Dtype::I64, fn,
+       "arrays must be C-contiguous and index int64");
+  need(x.dtype == out.dtype && dim >= 0 && dim < table.ndim, fn, "several dtypes, or no such dimension");
+  need(table.ndim == index.ndim && rows.ndim == index.ndim, fn, "arrays of several numbers of dimensions");
+  GatherArgs a = {};
+  a.dtype = x.dtype;
+  a.outer = a.inner = 1;
+  for (int d = 0; d < index.ndim; ++d) {
+    need(rows.shape[d] == index.shape[d] && (d == dim || table.shape[d] == index.shape[d]), fn,
+         "shapes do not fit the index");
+    if (d < dim) a.outer *= index.shape[d];
+    if (d > dim) a.inner *= index.shape[d];
+  }
+  a.n = table.shape[dim], a.m = index.shape[dim];
+  a.x = x.p, a.out = out.p;
+  a.index = static_cast<const int64_t*>(index.p);
+  scattering ? scatter(a, to_stream(stream)) : gather(a, to_stream(stream));
 }
 #endif
 
@@ -370,9 +402,8 @@ void bind_layers(py::module_& m) {
 #if __has_include("cuda/embedding.cu")
   m.def("embedding", &run_embedding, "Rows of a table.");
   m.def("segment_sum", &run_segment_sum, "Sums of rows, segment by segment.");
-#endif
-#if __has_include("cuda/random.cu")
-  m.def("mask_scale", &run_mask_scale, "x scale where the mask is 1, x 0 elsewhere.");
+  m.def("embedding_bag", &run_embedding_bag, "Sums (0), means (1) or largest (2) of looked-up rows, bag by bag.");
+  m.def("along", &run_along, "gather, or (scattering) scatter, along a dimension.");
 #endif
 }
 

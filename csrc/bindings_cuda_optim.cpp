@@ -63,6 +63,18 @@ void run(py::list params, py::list grads, py::tuple states, int rule, py::dict o
   }
   if (!list.empty()) optim_step(a, list.data(), static_cast<int>(list.size()), to_stream(stream));
 }
+
+size_t run_norm(py::list grads, double p, py::handle out, py::object scratch, uintptr_t stream) {
+  constexpr const char* fn = "grad_norm";
+  Dtype dtype = Dtype::F32;
+  auto list = tensors(fn, grads, grads, py::tuple(), dtype);
+  need(!list.empty(), fn, "no gradient has elements");
+  void* to = dense(fn, "out", out, compute_dtype(dtype), 1);
+  const int count = static_cast<int>(list.size());
+  if (scratch.is_none()) return grad_norm_workspace(list.data(), count);
+  grad_norm(dtype, list.data(), count, p, to, to_pointer(scratch.cast<uintptr_t>()), to_stream(stream));
+  return 0;
+}
 #endif
 
 }  // namespace
@@ -71,6 +83,7 @@ void bind_optim(py::module_& m) {
   (void)m;
 #if __has_include("cuda/optim.cu")
   m.def("optim_step", &run, "One step of a rule (0: SGD, 1: Adam, 2: Adagrad, 3: RMSprop) over all parameters.");
+  m.def("grad_norm", &run_norm, "The p-norm of all gradients together; with scratch None the bytes that it needs.");
 #endif
 }
 

@@ -1,16 +1,20 @@
-"""Random number generators: torch's CPU streams. A seed gives the numbers that it gives in torch, bit for bit.
+"""Random number generators: torch's CPU streams, of which a seed gives the numbers that it gives in torch, bit for bit,
+and for device "cuda" Philox streams of our own.
 
-The draws themselves are backend/numpy_kernels/rng.py and csrc/runtime/rng.cpp; ops/random.py fills tensors from them.
+The draws themselves are backend/numpy_kernels/rng.py and csrc/runtime/rng.cpp, and backend/cuda_kernels/rng.py;
+ops/random.py fills tensors from them.
 """
 
 import contextlib
 import os
 
+from . import _device as devices
 from . import backend
 from .tensor import Tensor, check_device, device, wrap
 
 __all__ = [
     "Generator",
+    "cuda_generator",
     "default_generator",
     "engine",
     "fork_rng",
@@ -83,15 +87,15 @@ class Generator:
         return self._seed
 
     def get_state(self):
-        """The stream's state: a uint8 tensor of 5,056 bytes, laid out as torch's."""
-        return wrap(engine(self).get_state())
+        """The stream's state: a uint8 tensor of 5,056 bytes (16 of a CUDA generator) in host memory, laid out as torch's."""
+        return wrap(_own_engine(self).get_state())
 
     def set_state(self, new_state) -> None:
         """Continue from a state that get_state gave, here or in torch."""
         if not isinstance(new_state, Tensor):
             raise TypeError(f"expected a torch.ByteTensor, but got {type(new_state).__name__}")
         try:
-            engine(self).set_state(new_state._a)
+            _own_engine(self).set_state(new_state._a)
         except ValueError as e:
             raise RuntimeError(str(e)) from None
         self._seed = self._engine.initial_seed
@@ -103,28 +107,34 @@ class Generator:
         return g
 
     def __reduce__(self):
-        return _rebuild, (self.get_state(),)
+        return _rebuild, (self.get_state(), str(self._device))
 
     def __repr__(self) -> str:
         return f"<fastnn.Generator device={self._device} seed={self._seed}>"
 
 
-def _rebuild(state):
-    g = Generator()
+def _rebuild(state, device="cpu"):
+    g = Generator(device)
     g.set_state(state)
     return g
 
 
 default_generator = Generator()
 default_generator.seed()  # a process that never seeds starts anywhere
+cuda_generator = Generator()  # the default one of device "cuda"
+cuda_generator._device, cuda_generator._seed = devices.CUDA, default_generator._seed
 
 
-def engine(generator=None):
-    """The backend's object behind `generator` (None: the default one), moved over if the backend was changed."""
+def engine(generator=None, a=None):
+    """What draws into the array `a` (None: host memory) from `generator` (None: the default one of a's device): an object
+    of the backend, moved over if the backend was changed."""
+    if devices.on_cuda is not None and a.__class__ is devices.on_cuda.ndarray:
+        return _engine_on_device(generator)
     if generator is None:
         generator = default_generator
     e = generator._engine if generator.__class__ is Generator else _foreign(generator)
     if e.__class__ is not _Engine:
+        _check_generator(generator, "cpu")
         previous, e = e, _Engine(generator._seed)
         if previous is not None:
             e.set_state(previous.get_state())
@@ -138,14 +148,42 @@ def _foreign(generator):
     return generator._engine
 
 
+def _check_generator(generator, kind):
+    if generator._device.type != kind:
+        raise RuntimeError(f"Expected a '{kind}' device type for generator but found '{generator._device.type}'")
+
+
+def _engine_on_device(generator):
+    if generator is None:
+        generator = cuda_generator
+    e = generator._engine if generator.__class__ is Generator else _foreign(generator)
+    if e is None or generator._device.type != "cuda":
+        _check_generator(generator, "cuda")
+        e = generator._engine = _device_engine(generator._seed)
+    return e
+
+
+def _device_engine(seed):
+    devices.use_cuda("Generator")
+    from .backend.cuda_kernels.rng import Generator as Philox
+
+    return Philox(seed)
+
+
+def _own_engine(generator):
+    return (engine if generator._device.type == "cpu" else _engine_on_device)(generator)
+
+
 def manual_seed(seed: int) -> Generator:
-    """Seed the default generator: the numbers that follow are those of torch on the CPU."""
+    """Seed the default generators of all devices: the numbers that follow on the CPU are torch's."""
+    cuda_generator.manual_seed(seed)
     return default_generator.manual_seed(seed)
 
 
 def seed() -> int:
-    """Seed the default generator unpredictably; returns the seed."""
-    return default_generator.seed()
+    """Seed the default generators of all devices unpredictably; returns the seed."""
+    cuda_generator.manual_seed(default_generator.seed())
+    return default_generator.initial_seed()
 
 
 def initial_seed() -> int:
@@ -163,14 +201,25 @@ def set_rng_state(new_state) -> None:
     default_generator.set_state(new_state)
 
 
+def all_states() -> list:
+    """The states of the default generators of the devices in use."""
+    found = [default_generator] if devices.on_cuda is None else [default_generator, cuda_generator]
+    return [(g, g.get_state()) for g in found]
+
+
+def set_all_states(states) -> None:
+    for generator, state in states:
+        generator.set_state(state)
+
+
 @contextlib.contextmanager
 def fork_rng(devices=None, enabled: bool = True, _caller=None, _devices_kw=None, device_type: str = "cpu"):
     """What is drawn inside leaves the default generator's stream outside as it was."""
     if not enabled:
         yield
         return
-    state = get_rng_state()
+    states = all_states()
     try:
         yield
     finally:
-        set_rng_state(state)
+        set_all_states(states)

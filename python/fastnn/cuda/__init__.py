@@ -224,15 +224,21 @@ for _name in "memory_snapshot temperature utilization power_draw clock_rate".spl
     globals()[_name] = _absent(_name)
 
 
-# ---------------------------------------------------------------- random numbers: torch's CPU stream (fastnn.random)
+# ---------------------------------------------------------------- random numbers: a Philox stream (backend/cuda_kernels/rng.py)
+
+
+def _generator(function=None):
+    from fastnn import random
+
+    if function is not None:
+        _arrays(function)
+    return random.cuda_generator
 
 
 def manual_seed(seed: int) -> None:
-    """Seed the default generator, from which draws for every device come; nothing without a device."""
+    """Seed the device's default generator; nothing without a device."""
     if is_available():
-        from fastnn import random
-
-        random.manual_seed(seed)
+        _generator().manual_seed(seed)
 
 
 manual_seed_all = manual_seed
@@ -241,26 +247,19 @@ manual_seed_all = manual_seed
 def seed() -> None:
     """Seed it unpredictably; nothing without a device."""
     if is_available():
-        from fastnn import random
-
-        random.seed()
+        _generator().seed()
 
 
 seed_all = seed
 
 
 def initial_seed() -> int:
-    _arrays("initial_seed")
-    from fastnn import random
-
-    return random.initial_seed()
+    return _generator("initial_seed").initial_seed()
 
 
 def get_rng_state(device="cuda"):
-    _arrays("get_rng_state")
-    from fastnn import random
-
-    return random.get_rng_state()
+    """Seed and offset of the device's default generator: a uint8 tensor of 16 bytes in host memory."""
+    return _generator("get_rng_state").get_state()
 
 
 def get_rng_state_all() -> list:
@@ -268,10 +267,7 @@ def get_rng_state_all() -> list:
 
 
 def set_rng_state(new_state=None, device="cuda") -> None:
-    _arrays("set_rng_state")
-    from fastnn import random
-
-    random.set_rng_state(new_state)
+    _generator("set_rng_state").set_state(new_state)
 
 
 def set_rng_state_all(new_states) -> None:

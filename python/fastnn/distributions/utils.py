@@ -13,8 +13,8 @@ def broadcast_all(*values):
             raise ValueError("Input arguments must all be instances of Number, torch.Tensor or objects implementing "
                              f"__torch_function__; got {type(v).__name__}")  # fmt: skip
     like = next((v for v in values if isinstance(v, Tensor)), None)
-    dtype = fastnn.get_default_dtype() if like is None else like.dtype
-    tensors = [v if isinstance(v, Tensor) else fastnn.tensor(v, dtype=dtype) for v in values]
+    made = {"dtype": fastnn.get_default_dtype()} if like is None else {"dtype": like.dtype, "device": like.device}
+    tensors = [v if isinstance(v, Tensor) else fastnn.tensor(v, **made) for v in values]
     return fastnn.broadcast_tensors(*tensors)
 
 

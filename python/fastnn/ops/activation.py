@@ -446,14 +446,18 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     if not training:
         return _leaky_relu(t, (lower + upper) / 2)
     a = t._a
+    if a.__class__ is not xp.ndarray:
+        noise = xp.on(a).empty(a.shape, a.dtype)
+        generators.engine(None, a).uniform_(noise, lower, upper)
+        return mul(t, wrap(Tensor._k.where(a <= 0, noise, 1.0)))
     # One double for each element at or below 0, in the order of memory of a contiguous input, as torch draws them.
     noise = xp.ones(a.size, a.dtype)
-    low = xp.nonzero(xp.contiguous(xp.host(a)).reshape(-1) <= 0)[0]
+    low = xp.nonzero(xp.contiguous(a).reshape(-1) <= 0)[0]
     draws = xp.empty(low.size, "float64")
     bounds = xp.asarray([lower, upper]).astype(a.dtype)
     generators.engine(None).uniform_(draws, float(bounds[0]), float(bounds[1]))
     noise[low] = draws
-    return mul(t, wrap(xp.on(a).asarray(noise.reshape(a.shape))))
+    return mul(t, wrap(noise.reshape(a.shape)))
 
 
 def _in_place_form(op):

@@ -42,7 +42,7 @@ def scaled_dot_product_attention(
     by_mask = mask is not None and mask._fn is not None and grad_mode.enabled
     if by_mask or variants.current("attention") == "naive":
         return reshape(_from_ops(q, k, v, mask, is_causal, scale, p), shape)
-    kept = xp.beside(generators.engine(None).dropout_mask(scores, p), q._a) if p else None
+    kept = generators.engine(None, q._a).dropout_mask(scores, p) if p else None
     how = (None if mask is None else mask._a, bool(is_causal), scale, kept, 1 / (1 - p) if p else 1.0)
     out, lse = Tensor._k.attention(q._a, k._a, v._a, *how)
     r = wrap(out)

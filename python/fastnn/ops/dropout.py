@@ -25,7 +25,7 @@ def dropout(input, p=0.5, training=True, inplace=False):
         return t if t._a.size == 0 or not training else mul(t, 1.0)
     if p == 1.0:
         return mul(t, wrap(xp.on(t._a).zeros(t._a.shape, t._a.dtype)))
-    y, mask = Tensor._k.dropout(generators.engine(None), t._a, p)
+    y, mask = Tensor._k.dropout(generators.engine(None, t._a), t._a, p)
     r = wrap(y)
     if t._fn is not None and grad_mode.enabled:
         record(r, dropout_rule, (t._fn,), (mask, p), ())
@@ -88,7 +88,7 @@ def _alpha(input, p, training, inplace, function, whole):
         return mul(t, 0.0)
     a = (1.0 / ((1.0 - p) * (1.0 + p * _ALPHA * _ALPHA))) ** 0.5
     like = t._a if whole else xp.on(t._a).full(t._a.shape[:2] + (1,) * (t._a.ndim - 2), 1, t._a.dtype)
-    kept = Tensor._k.cast(Tensor._k.dropout(generators.engine(None), like, p)[1], t._a.dtype)
+    kept = Tensor._k.cast(Tensor._k.dropout(generators.engine(None, like), like, p)[1], t._a.dtype)
     shift = Tensor._k.add(Tensor._k.mul(Tensor._k.sub(kept, 1.0), -a * _ALPHA), -a * _ALPHA * p)
     return add(mul(t, wrap(Tensor._k.mul(kept, a))), wrap(shift))
 

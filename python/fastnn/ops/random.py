@@ -1,4 +1,4 @@
-"""Random tensors: torch's CPU numbers, drawn in the order of memory (fastnn.random holds the generators)."""
+"""Random tensors, drawn in the order of memory: torch's CPU numbers (fastnn.random holds the generators)."""
 
 import builtins
 
@@ -13,7 +13,7 @@ from .create import _allocate, _given, _shape
 
 def _fill(a, generator, method, *args):
     """Draw into the array `a`, whatever its layout."""
-    engine = generators.engine(generator)
+    engine = generators.engine(generator, a)
     buffer, target = Tensor._k.in_memory_order(a)
     getattr(engine, method)(buffer, *args)
     if target is not None:
@@ -98,13 +98,21 @@ def bernoulli_(self, p=0.5, *, generator=None):
             self,
             "bernoulli_",
             "bernoulli_from_",
-            Tensor._k.in_memory_order(xp.contiguous(xp.broadcast_to(xp.host(p._a), self._a.shape)))[0],
+            _beside_draws(self._a, p._a),
             generator=generator,
         )
     p = _number(p, "bernoulli_", "p")
     if not 0 <= p <= 1:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
     return _filled(self, "bernoulli_", "bernoulli_", p, generator=generator)
+
+
+def _beside_draws(a, p):
+    """p broadcast to a, on a's device and in the order in which a is drawn."""
+    p = xp.on(a).broadcast_to(xp.beside(p, a), a.shape)
+    if not a.flags.c_contiguous:
+        p = p.transpose(sorted(range(a.ndim), key=lambda i: -abs(a.strides[i])))
+    return xp.contiguous(p)
 
 
 def _check_probabilities(p):
@@ -123,7 +131,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     if p is not None:
         return bernoulli_(r, p, generator=generator)
     _check_probabilities(input)
-    _fill(r._a, generator, "bernoulli_from_", xp.contiguous(xp.host(input._a)))
+    _fill(r._a, generator, "bernoulli_from_", xp.contiguous(input._a))
     if input._fn is not None and grad_mode.enabled:
         record(r, filled_rule, (input._fn,), (), ())
     return r if out is None else write_out(out, r, input)
@@ -185,7 +193,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     rows = x.reshape(1, -1) if x.ndim == 1 else x
     if not (rows.sum(1) > 0).all():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
-    r = xp.on(x).asarray(generators.engine(generator).multinomial(xp.host(rows), num_samples, replacement))
+    r = generators.engine(generator, x).multinomial(rows, num_samples, replacement)
     r = wrap(r[0] if x.ndim == 1 else r)
     if out is not None and out._a.dtype != r._a.dtype:
         raise RuntimeError(f"multinomial expects Long tensor out, got: {out.dtype.short}")
@@ -275,10 +283,7 @@ def randperm(
         raise RuntimeError(f"randperm: n={n} is more than 2**31 - 1 elements")
     from .cast import cast
 
-    t = wrap(generators.engine(generator).randperm(n))
-    if at is not xp:
-        t = wrap(at.asarray(t._a))
-
+    t = wrap(generators.engine(generator, None if at is xp else at.empty(0, "int64")).randperm(n))
     if dtype is not None:
         t = cast(t, dt.as_dtype(dtype, "randperm"))
     return t if out is None else write_out(out, t)

@@ -26,7 +26,7 @@ def poisson(input, generator=None):
     _floating(input, "poisson", "input")
     if not bool((input._a >= 0).all()):
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
-    r = wrap(Tensor._k.poisson(generators.engine(generator), input._a))
+    r = wrap(Tensor._k.poisson(generators.engine(generator, input._a), input._a))
     if input._fn is not None and grad_mode.enabled:
         record(r, _constant_rule, (input._fn,), (), ())
     return r
@@ -41,7 +41,7 @@ def binomial(count, prob, generator=None):
     if count._a.dtype != prob._a.dtype:
         raise RuntimeError(f"Found dtype {prob.dtype.short} but expected {count.dtype.short}")
     count, prob = broadcast_tensors(count, prob)
-    r = wrap(Tensor._k.binomial(generators.engine(generator), count._a, prob._a))
+    r = wrap(Tensor._k.binomial(generators.engine(generator, count._a), count._a, prob._a))
     if (count._fn is not None or prob._fn is not None) and grad_mode.enabled:
         record(r, _constant_rule, (count._fn, prob._fn), (), ())
     return r
@@ -50,7 +50,7 @@ def binomial(count, prob, generator=None):
 def _standard_gamma(concentration, generator=None):
     """A Gamma(concentration, 1) draw of each element; differentiable once."""
     _floating(concentration, "_standard_gamma", "concentration")
-    r = wrap(Tensor._k.standard_gamma(generators.engine(generator), concentration._a))
+    r = wrap(Tensor._k.standard_gamma(generators.engine(generator, concentration._a), concentration._a))
     if concentration._fn is not None and grad_mode.enabled:
         record(r, standard_gamma_rule, (concentration._fn,), (concentration._a, r._a), (concentration, None))
     return r
@@ -67,7 +67,7 @@ def standard_gamma_rule(k, dy, saved, needs):
 def _dirichlet(concentration, generator=None):
     """A point of the simplex for each row of the last dimension; differentiable once."""
     _floating(concentration, "_sample_dirichlet", "concentration")
-    r = wrap(Tensor._k.sample_dirichlet(generators.engine(generator), concentration._a))
+    r = wrap(Tensor._k.sample_dirichlet(generators.engine(generator, concentration._a), concentration._a))
     if concentration._fn is not None and grad_mode.enabled:
         record(r, dirichlet_rule, (concentration._fn,), (concentration._a, r._a), (concentration, None))
     return r

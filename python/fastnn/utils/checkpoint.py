@@ -20,7 +20,7 @@ class _Segment:
         self.places = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
         self.tensors = [leaves[i] for i in self.places]
         self.leaves = [None if isinstance(x, Tensor) else x for x in leaves]
-        self.rng = random.get_rng_state() if preserve_rng_state else None
+        self.rng = random.all_states() if preserve_rng_state else None
 
     def run(self, tensors):
         """(the inputs as leaves of a graph of their own, the flat result, its structure)"""
@@ -36,7 +36,7 @@ class _Segment:
         if self.rng is None:
             return self.run(tensors)
         with random.fork_rng():
-            random.set_rng_state(self.rng)
+            random.set_all_states(self.rng)
             return self.run(tensors)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from ._composed import module
 from ._composed import package as twin
-from ._native import arrays, contiguous, described, has, is_float, native, ran, stream
+from ._native import arrays, code, contiguous, described, has, is_float, native, ndarray, ran, stream
 
 _check = module("embedding")._check
 _INT64 = np.dtype(np.int64)
@@ -41,4 +41,59 @@ def embedding_backward(dy, index, shape, padding_idx, scale_grad_by_freq):
     return out
 
 
-__all__ = ["embedding", "embedding_backward"] if has("embedding") else []
+def embedding_bag(w, index, start, factor, mode, padding_idx):
+    if not (has("embedding_bag") and is_float(w.dtype) and index.dtype == _INT64 and w.ndim == 2):
+        return twin.embedding_bag(w, index, start, factor, mode, padding_idx)
+    if factor is not None and factor.dtype != w.dtype:
+        return twin.embedding_bag(w, index, start, factor, mode, padding_idx)
+    _check(index, w.shape[0], "embedding_bag")
+    start = contiguous(arrays.asarray(start, _INT64))
+    bags = start.size - 1
+    out = arrays.empty((bags, w.shape[1]), w.dtype)
+    chosen = arrays.empty(out.shape, _INT64) if mode == 2 else None
+    native.embedding_bag(
+        mode, described(contiguous(w)), described(contiguous(index)), described(start), described(contiguous(factor)),
+        -1 if padding_idx is None else padding_idx, described(out), described(chosen), stream(),
+    )  # fmt: skip
+    ran("embedding_bag")
+    return out, chosen
+
+
+def _fits(table, dim, index):
+    return (
+        has("along")
+        and table.ndim == index.ndim > 0
+        and index.dtype == _INT64
+        and code(table.dtype) is not None
+        and all(a == b or d == dim for d, (a, b) in enumerate(zip(table.shape, index.shape, strict=True)))
+    )
+
+
+def _along(scattering, x, dim, index, out):
+    native.along(scattering, described(contiguous(x)), dim, described(contiguous(index)), described(out), stream())
+    ran("scatter" if scattering else "gather")
+    return out
+
+
+def gather(x, dim, index):
+    """out[i][j] = x[index[i][j]][j] for dim 0, and so on. The caller has checked index."""
+    dim %= max(x.ndim, 1)
+    if not _fits(x, dim, index) or not index.size:
+        return twin.gather(x, dim, index)
+    return _along(False, x, dim, index, arrays.empty(index.shape, x.dtype))
+
+
+def scatter(x, dim, index, values, reduce=None):
+    """A copy of x with values written (or added, multiplied) where gather(…, dim, index) reads."""
+    dim %= max(x.ndim, 1)
+    if reduce is not None or not _fits(x, dim, index) or not index.size:
+        return twin.scatter(x, dim, index, values, reduce)
+    out = arrays.array(x, order="C", copy=True)
+    if isinstance(values, ndarray) and values.ndim:
+        values = values[tuple(slice(0, s) for s in index.shape)].astype(x.dtype, copy=False)
+    else:
+        values = arrays.full(index.shape, values, x.dtype)
+    return _along(True, values, dim, index, out)
+
+
+__all__ = ["embedding", "embedding_backward", "embedding_bag", "gather", "scatter"] if has("embedding") else []

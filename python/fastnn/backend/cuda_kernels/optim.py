@@ -2,7 +2,7 @@
 array by array; what the kernel does not take is composed on the device."""
 
 from ._composed import package as twin
-from ._native import contiguous, described, has, is_float, native, ran, stream
+from ._native import arrays, contiguous, described, has, is_float, native, ran, scratch, stream, wide
 
 _SGD, _ADAM, _ADAGRAD, _RMSPROP = range(4)
 
@@ -71,4 +71,17 @@ def rmsprop_step(params, grads, square_avgs, grad_avgs, bufs, lr, alpha, eps, we
     _step(_RMSPROP, lists, numbers, lambda *one: twin.rmsprop_step(*one, *scalars))
 
 
-__all__ = ["adagrad_step", "adam_step", "rmsprop_step", "sgd_step"] if has("optim_step") else []
+def grad_norm(grads, p):
+    """The p-norm of all elements of all arrays, as a 0-d array of their dtype (float32 for the 16-bit types)."""
+    full = [g for g in grads if g.size]
+    if not full or p <= 0 or not is_float(full[0].dtype) or any(g.dtype != full[0].dtype for g in full):
+        return twin.grad_norm(grads, p)
+    parts = [described(contiguous(g)) for g in full]
+    out = arrays.empty((), wide(full[0].dtype))
+    memory, address = scratch(native.grad_norm(parts, float(p), described(out), None, stream()))
+    native.grad_norm(parts, float(p), described(out), address, stream())
+    ran("grad_norm")
+    return out
+
+
+__all__ = ["adagrad_step", "adam_step", "grad_norm", "rmsprop_step", "sgd_step"] if has("optim_step") else []

@@ -3,7 +3,6 @@
 import warnings
 
 import fastnn
-from fastnn import backend
 from fastnn.tensor import Tensor
 
 
@@ -22,8 +21,8 @@ def get_total_norm(tensors, norm_type: float = 2.0, error_if_nonfinite: bool = F
     tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     if not tensors:
         return fastnn.tensor(0.0)
-    total = backend.active().grad_norm([t._a for t in tensors], float(norm_type))
-    total = fastnn.tensor(float(total), dtype=tensors[0].dtype)
+    total = Tensor._k.grad_norm([t._a for t in tensors], float(norm_type))
+    total = fastnn.tensor(float(total), dtype=tensors[0].dtype, device=tensors[0].device)
     if error_if_nonfinite and not bool(fastnn.isfinite(total)):
         raise RuntimeError(
             f"The total norm of order {float(norm_type)} for gradients from `parameters` is non-finite, so it cannot "
@@ -51,7 +50,7 @@ def _scale(gradients, max_norm, total):
         # One rounding to the gradients' precision at each step, as torch: quotient, then clamp to 1, then product.
         factor = float((max_norm / (total + 1e-6)).clamp(max=1.0))
         if factor != 1.0:
-            backend.active().scale_([g._a for g in gradients], factor)
+            Tensor._k.scale_([g._a for g in gradients], factor)
 
 
 def clip_grads_with_norm_(parameters, max_norm: float, total_norm, foreach=None) -> None:
