@@ -113,9 +113,9 @@ def pictures(options, vae, flat, test_x, test_y):
         return
     with torch.no_grad():
         mean = flat.encoder(test_x[:3000])[:, :2]
-        points = axes[0].scatter(*mean.T.numpy(), c=test_y[:3000].numpy(), cmap="tab10", s=3)
+        points = axes[0].scatter(*mean.T.numpy(), c=test_y[:3000].numpy(), cmap="tab10", vmin=-0.5, vmax=9.5, s=3)
         axes[0].set_title("Latent map, 2 latents")
-        made.colorbar(points, ax=axes[0])
+        made.colorbar(points, ax=axes[0], ticks=range(10))
         line = torch.linspace(-2.2, 2.2, 12)
         grid = torch.stack([line.repeat(12), line.flip(0).repeat_interleave(12)], 1)
         samples = torch.randn(144, vae.decoder[0].in_features)

@@ -46,9 +46,9 @@ def main():
     made, axes = common.figure(options, 1, 3, (13, 4))
     if made:
         for axis, (name, points) in zip(axes, flat.items(), strict=True):
-            shown = axis.scatter(*points.T, c=test_y.numpy(), cmap="tab10", s=2)
+            shown = axis.scatter(*points.T, c=test_y.numpy(), cmap="tab10", vmin=-0.5, vmax=9.5, s=2)
             axis.set_title(f"{name}, agreement {agreement[name]:.2f}")
-        made.colorbar(shown, ax=axes[-1])
+        made.colorbar(shown, ax=axes[-1], ticks=range(10))
     common.save(options, made)
     report.end()
 
