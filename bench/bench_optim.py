@@ -17,6 +17,7 @@ OPTIMIZERS = {
     "Adam": lambda T, p: T.optim.Adam(p),
     "AdamW": lambda T, p: T.optim.AdamW(p),
     "Adagrad": lambda T, p: T.optim.Adagrad(p),
+    "Adadelta": lambda T, p: T.optim.Adadelta(p),
     "RMSprop": lambda T, p: T.optim.RMSprop(p),
 }
 LIBRARIES = ["fastnn"] + (["torch"] if importlib.util.find_spec("torch") else [])

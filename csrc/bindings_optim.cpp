@@ -157,6 +157,13 @@ bool adagrad(const py::object& params, const py::object& grads, const py::object
   return step(Arrays("adagrad_step", {params, grads, sums}), kernels().adagrad_step_f32, kernels().adagrad_step_f64, a);
 }
 
+bool adadelta(const py::object& params, const py::object& grads, const py::object& square_avgs,
+              const py::object& acc_deltas, double lr, double rho, double eps, double weight_decay, bool maximize) {
+  AdadeltaArgs a{lr, rho, eps, weight_decay, maximize};
+  return step(Arrays("adadelta_step", {params, grads, square_avgs, acc_deltas}), kernels().adadelta_step_f32,
+              kernels().adadelta_step_f64, a);
+}
+
 bool rmsprop(const py::object& params, const py::object& grads, const py::object& square_avgs,
              const py::object& grad_avgs, const py::object& bufs, double lr, double alpha, double eps,
              double weight_decay, double momentum, bool maximize) {
@@ -198,6 +205,8 @@ void bind_optim(py::module_& m) {
         py::arg("weight_decay"), py::arg("decoupled"), py::arg("maximize"));
   m.def("adagrad_step", &adagrad, py::arg("params"), py::arg("grads"), py::arg("sums"), py::arg("step"), py::arg("lr"),
         py::arg("lr_decay"), py::arg("weight_decay"), py::arg("eps"), py::arg("maximize"));
+  m.def("adadelta_step", &adadelta, py::arg("params"), py::arg("grads"), py::arg("square_avgs"), py::arg("acc_deltas"),
+        py::arg("lr"), py::arg("rho"), py::arg("eps"), py::arg("weight_decay"), py::arg("maximize"));
   m.def("rmsprop_step", &rmsprop, py::arg("params"), py::arg("grads"), py::arg("square_avgs"), py::arg("grad_avgs"),
         py::arg("bufs"), py::arg("lr"), py::arg("alpha"), py::arg("eps"), py::arg("weight_decay"), py::arg("momentum"),
         py::arg("maximize"));

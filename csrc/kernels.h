@@ -291,6 +291,10 @@ struct AdagradArgs {
   double lr, weight_decay, eps;
   bool maximize;  // state: sum of squares
 };
+struct AdadeltaArgs {
+  double lr, rho, eps, weight_decay;
+  bool maximize;  // state: mean square of the gradient, of the changes
+};
 struct RmsPropArgs {
   double lr, alpha, eps, weight_decay, momentum;
   bool centered, has_buffers, maximize;  // state: mean square, mean, momentum buffer

@@ -59,6 +59,14 @@ def rmsprop(p, g, s, lr, alpha, eps, weight_decay, momentum, maximize, centered=
     return p - lr * g
 
 
+def adadelta(p, g, s, lr, rho, eps, weight_decay, maximize):
+    g = descended(p, g, weight_decay, maximize)
+    s[0] = rho * s[0] + (1 - rho) * g * g
+    delta = math.sqrt(s[1] + eps) / math.sqrt(s[0] + eps) * g
+    s[1] = rho * s[1] + (1 - rho) * delta * delta
+    return p - lr * delta
+
+
 STEPS = {
     "sgd": (sgd, 0, (0.1, 0.0, 0.0, 0.0, False, False, False)),
     "sgd_decay_max": (sgd, 0, (0.1, 0.0, 0.0, 0.03, False, True, False)),
@@ -71,6 +79,8 @@ STEPS = {
     "adam_amsgrad": (adam, 3, (7.0, 1e-3, 0.4, 0.5, 1e-6, 0.1, False, False)),
     "adamw": (adam, 2, (2.0, 1e-2, 0.9, 0.999, 1e-8, 0.1, True, False)),
     "adagrad": (adagrad, 1, (3.0, 1e-2, 0.1, 0.01, 1e-10, False)),
+    "adadelta": (adadelta, 2, (1.0, 0.9, 1e-6, 0.0, False)),
+    "adadelta_decay": (adadelta, 2, (0.3, 0.8, 1e-3, 0.02, True)),
     "rmsprop": (rmsprop, 1, (1e-2, 0.99, 1e-8, 0.01, 0.0, False)),
     "rmsprop_momentum": (rmsprop, (True, False, True), (1e-2, 0.99, 1e-8, 0.0, 0.9, False)),
     "rmsprop_centered": (rmsprop, (True, True, True), (1e-2, 0.4, 1e-3, 0.01, 0.9, True)),
@@ -82,7 +92,7 @@ def present(name):
     rule, states, _ = STEPS[name]
     if isinstance(states, tuple):
         return states
-    slots = {sgd: 1, adam: 3, adagrad: 1, rmsprop: 3}[rule]
+    slots = {sgd: 1, adam: 3, adagrad: 1, adadelta: 2, rmsprop: 3}[rule]
     return tuple(i < states for i in range(slots))
 
 

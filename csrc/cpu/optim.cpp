@@ -153,6 +153,33 @@ struct Adagrad {
 };
 
 template <class T>
+struct Adadelta {
+  const OptimWork& work;
+  const AdadeltaArgs& a;
+
+  template <bool kDecay>
+  void run() const {
+    for_chunks(work, [&](const OptimChunk& c) {
+      T* __restrict p = static_cast<T*>(c.param);
+      const T* __restrict grad = static_cast<const T*>(c.grad);
+      T* __restrict square = static_cast<T*>(c.state[0]);
+      T* __restrict change = static_cast<T*>(c.state[1]);
+      const T decay = static_cast<T>(a.weight_decay), sign = static_cast<T>(a.maximize ? -1 : 1),
+              rho = static_cast<T>(a.rho), share = static_cast<T>(1 - a.rho), eps = static_cast<T>(a.eps),
+              minus_lr = static_cast<T>(-a.lr);
+      for (int64_t i = 0; i < c.n; ++i) {
+        T g = effective<kDecay>(p[i], grad[i], decay, sign);
+        T s = fma(share * g, g, square[i] * rho);
+        square[i] = s;
+        T delta = root(change[i] + eps) / root(s + eps) * g;
+        change[i] = fma(share * delta, delta, change[i] * rho);
+        p[i] = fma(minus_lr, delta, p[i]);
+      }
+    });
+  }
+};
+
+template <class T>
 struct RmsProp {
   const OptimWork& work;
   const RmsPropArgs& a;
@@ -278,6 +305,8 @@ void adam_step_f32(const OptimWork& w, const AdamArgs& a) { run(a.weight_decay, 
 void adam_step_f64(const OptimWork& w, const AdamArgs& a) { run(a.weight_decay, Adam<double>{w, a}); }
 void adagrad_step_f32(const OptimWork& w, const AdagradArgs& a) { run(a.weight_decay, Adagrad<float>{w, a}); }
 void adagrad_step_f64(const OptimWork& w, const AdagradArgs& a) { run(a.weight_decay, Adagrad<double>{w, a}); }
+void adadelta_step_f32(const OptimWork& w, const AdadeltaArgs& a) { run(a.weight_decay, Adadelta<float>{w, a}); }
+void adadelta_step_f64(const OptimWork& w, const AdadeltaArgs& a) { run(a.weight_decay, Adadelta<double>{w, a}); }
 void rmsprop_step_f32(const OptimWork& w, const RmsPropArgs& a) { run(a.weight_decay, RmsProp<float>{w, a}); }
 void rmsprop_step_f64(const OptimWork& w, const RmsPropArgs& a) { run(a.weight_decay, RmsProp<double>{w, a}); }
 void grad_norm_f32(const OptimWork& w, NormKind kind, float* partial) { norms<float>(w, kind, partial); }

@@ -90,6 +90,17 @@ def abs(*args, **kwargs):
     See fastnn.backend.numpy_kernels.elementwise.
     """
 
+def adadelta_step(
+    params: typing.Any,
+    grads: typing.Any,
+    square_avgs: typing.Any,
+    acc_deltas: typing.Any,
+    lr: typing.SupportsFloat | typing.SupportsIndex,
+    rho: typing.SupportsFloat | typing.SupportsIndex,
+    eps: typing.SupportsFloat | typing.SupportsIndex,
+    weight_decay: typing.SupportsFloat | typing.SupportsIndex,
+    maximize: bool,
+) -> bool: ...
 def adagrad_step(
     params: typing.Any,
     grads: typing.Any,

@@ -5,8 +5,9 @@ import numpy as np
 from fastnn import _cpu
 
 from ..numpy_kernels import optim as twin
+from ..numpy_kernels import optim_more
 
-__all__ = ["adagrad_step", "adam_step", "grad_norm", "rmsprop_step", "scale_", "sgd_step"]
+__all__ = ["adadelta_step", "adagrad_step", "adam_step", "grad_norm", "rmsprop_step", "scale_", "sgd_step"]
 
 
 def _one_by_one(native, twin_step, lists, scalars):
@@ -32,6 +33,11 @@ def adam_step(params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, *scalars):
 def adagrad_step(params, grads, sums, *scalars):
     if not _cpu.adagrad_step(params, grads, sums, *scalars):
         _one_by_one(_cpu.adagrad_step, twin.adagrad_step, (params, grads, sums), scalars)
+
+
+def adadelta_step(params, grads, square_avgs, acc_deltas, *scalars):
+    if not _cpu.adadelta_step(params, grads, square_avgs, acc_deltas, *scalars):
+        _one_by_one(_cpu.adadelta_step, optim_more.adadelta_step, (params, grads, square_avgs, acc_deltas), scalars)
 
 
 def rmsprop_step(params, grads, square_avgs, grad_avgs, bufs, *scalars):
