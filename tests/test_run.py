@@ -261,3 +261,19 @@ NOTES = {  # the recurrent snippets of the course notes
 def test_snippets_of_the_course_notes(name, tmp_path):
     text = f"import torch\nimport torch.nn as nn\n{NOTES[name]}\nprint(output.shape)\n"
     assert passes(tmp_path, text) == "torch.Size([1, 3, 6])\n"
+
+
+def test_classes_are_printed_under_torchs_names(tmp_path):
+    out = passes(
+        tmp_path,
+        """
+        import pickle
+        import torch
+        x = torch.ones(1)
+        print(type(x), type(x.shape), type(x.device), type(x.dtype), type(torch.nn.Parameter(x)))
+        assert pickle.loads(pickle.dumps(torch.Tensor)) is type(x)
+        assert pickle.loads(pickle.dumps(torch.nn.Parameter(x))).requires_grad
+        """,
+    )
+    names = "torch.Tensor torch.Size torch.device torch.dtype torch.nn.parameter.Parameter"
+    assert out.split("\n")[0] == " ".join(f"<class '{name}'>" for name in names.split())

@@ -111,8 +111,8 @@ globals().update(TYPES)
 # Parts that are not needed by every import: modules, and names that lie in one.
 _MODULES = frozenset(
     """
-accelerator amp backends compiler cuda datasets distributed distributions functional graph hub jit keras models mps multiprocessing
-nn onnx optim safetensors serialization testing text tf types utils version vision xpu
+accelerator amp backends compiler cuda datasets distributed distributions func functional graph hub jit keras models mps
+multiprocessing nn onnx optim safetensors serialization testing text tf types utils version vision xpu
 """.split()
 )
 _LAZY = {
@@ -133,6 +133,7 @@ _LAZY = {
     "set_flush_denormal": "_settings",
     "set_warn_always": "_settings",
     "typename": "_settings",
+    "vmap": "func",
     "is_deterministic_algorithms_warn_only_enabled": "_settings",
     "set_deterministic_debug_mode": "_settings",
     "get_deterministic_debug_mode": "_settings",

@@ -108,6 +108,9 @@ def install() -> None:
     from fastnn.torch_version import TORCH
 
     fastnn.__version__ = TORCH
+    for kind in (fastnn.Tensor, fastnn.Size, fastnn.device, fastnn.dtype):
+        kind.__module__ = "torch"  # what print(type(x)) shows
+    fastnn.Generator.__module__ = "torch._C"
     sys.modules["torch"] = fastnn  # at once: libraries look here to see whether tensors of torch can exist
 
     # Children find the stand-ins in this folder before any torch: through PYTHONPATH where they are started afresh, and

@@ -63,6 +63,10 @@ class Buffer(Tensor):
 # ---------------------------------------------------------------- without a shape yet
 
 
+if Tensor.__module__ == "torch":  # under `python -m fastnn run`
+    Parameter.__module__ = "torch.nn.parameter"
+
+
 class UninitializedTensorMixin:
     """What is left of a tensor whose shape is not known yet: its dtype, device and whether it wants a gradient."""
 

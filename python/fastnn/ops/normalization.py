@@ -221,6 +221,13 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(x.shape)} and num_groups={num_groups}"
         )
+    if x.size == num_groups:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(x.shape)}")
+    if not x.size:  # empty too, with gradients of 0 for what it is multiplied by
+        shape = (1, -1) + (1,) * (x.ndim - 2)
+        _channel_parameters(t, weight, bias, "group_norm")
+        r = mul(t, 1.0 if weight is None else reshape(weight, shape))
+        return r if bias is None else add(r, reshape(bias, shape))
     return _group_norm(t, num_groups, weight, bias, float(eps), "group_norm")[0]
 
 
@@ -228,8 +235,6 @@ def _group_norm(t, groups, weight, bias, eps, function):
     """(result, mean, var), the statistics [N, groups]."""
     x = t._a
     w, b = _channel_parameters(t, weight, bias, function)
-    if x.size == x.shape[0] * groups:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(x.shape)}")
     y, mu, var = Tensor._k.group_norm(x, groups, w, b, eps)
     r = wrap(y)
     nodes = _nodes(t, weight, bias)
@@ -287,6 +292,8 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     if t._a.ndim < 3:
         raise ValueError(f"Expected 3D or higher dimensionality input (got {t._a.ndim} dimensions)")
     n, c = t._a.shape[:2]
+    if not t._a.size:
+        return mul(t, 1.0)
     squares = reshape(mul(t, t), (n, 1, c, -1))
     rest = squares._a.shape[3]
     before = size // 2
