@@ -115,6 +115,31 @@ class Part(Node):
     __slots__ = ("index",)
 
 
+# torch's names of ops whose rules are called otherwise here.
+_TORCHS = {
+    "avg_pool2d": "AvgPool2DBackward0",
+    "batch_norm": "NativeBatchNormBackward0",
+    "batch_norm_eval": "NativeBatchNormBackward0",
+    "clamp": "ClampBackward1",
+    "constant_pad": "ConstantPadNdBackward0",
+    "cross_entropy": "NllLossBackward0",
+    "dropout": "MulBackward0",
+    "group_norm": "NativeGroupNormBackward0",
+    "im2col": "Im2ColBackward0",
+    "l1_loss": "MeanBackward0",
+    "layer_norm": "NativeLayerNormBackward0",
+    "linalg_inv": "LinalgInvExBackward0",
+    "linalg_solve": "LinalgSolveExBackward0",
+    "log1p": "Log1PBackward0",
+    "logsigmoid": "LogSigmoidBackward0",
+    "max_pool2d": "MaxPool2DWithIndicesBackward0",
+    "norm": "LinalgVectorNormBackward0",
+    "rms_norm": "MulBackward0",
+    "square": "PowBackward0",
+    "view_of_memory": "AsStridedBackward0",
+}
+
+
 def backward_name(node) -> str:
     """The name under which torch prints a grad_fn: MulBackward0."""
     if node.leaf:
@@ -124,7 +149,14 @@ def backward_name(node) -> str:
     name = node.rule.__name__
     if not name.endswith("_rule"):  # a user's Function
         return name + "Backward"
-    return "".join(w[:1].upper() + w[1:] for w in name.removesuffix("_rule").split("_")) + "Backward0"
+    name = name.removesuffix("_rule")
+    if name in ("sum", "mean") and node.saved.__class__ is tuple and node.saved[1] is not None:
+        return f"{name.capitalize()}Backward1"  # over some dimensions
+    if name == "linear":
+        rows = node.saved.__class__ is not tuple or node.saved[0].ndim == 2
+        added = node.next[2] is not None
+        return (("Addmm" if added else "Mm") if rows else ("View" if added else "UnsafeView")) + "Backward0"
+    return _TORCHS.get(name) or "".join(w[:1].upper() + w[1:] for w in name.split("_")) + "Backward0"
 
 
 _new = object.__new__

@@ -1,7 +1,5 @@
 """Layers that take their input's size from the first input: LazyLinear, LazyConv2d, ..."""
 
-import warnings
-
 from fastnn.nn.parameter import is_lazy
 
 
@@ -10,14 +8,6 @@ class LazyModuleMixin:
     gives them their shapes, and turns the module into `cls_to_become`, keeping its identity and its parameters'."""
 
     cls_to_become: type | None = None
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        warnings.warn(
-            "Lazy modules are a new feature under heavy development so changes to the API or functionality can happen at "
-            "any moment.",
-            stacklevel=3,
-        )
 
     def __call__(self, *args, **kwargs):
         if self.has_uninitialized_params() or self.cls_to_become is not None:
