@@ -77,13 +77,18 @@ __global__ void __launch_bounds__(256)
     out[k * pitch + j] = image < images ? dy[(int64_t(image) * K + k) * positions + at] : zero<T>();
 }
 
-template <class T>
-__global__ void __launch_bounds__(256) add_parts_kernel(const T* parts, T* dw, int64_t n, int count, bool accumulate) {
+// Adds the parts up, and to what the images before gave (total, where not first); rounds once, after the last.
+template <class T, class A>
+__global__ void __launch_bounds__(256)
+    add_parts_kernel(const A* parts, A* total, T* dw, int64_t n, int count, bool first, bool last) {
   int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= n) return;
-  typename Accumulator<T>::type sum = accumulate ? to_acc(dw[i]) : 0;
-  for (int s = 0; s < count; ++s) sum += to_acc(parts[s * n + i]);
-  dw[i] = from_acc<T>(sum);
+  A sum = first ? A(0) : total[i];
+  for (int s = 0; s < count; ++s) sum += parts[s * n + i];
+  if (last)
+    dw[i] = from_acc<T>(sum);
+  else
+    total[i] = sum;
 }
 
 struct Plan {
@@ -138,7 +143,7 @@ Plan plan_of(const Conv2dShape& s, Dtype dtype, ConvTask task) {
   p.pitch = p.part * p.parts;
   p.columns_bytes = aligned(size * p.rows * p.pitch);
   p.dy_bytes = aligned(size * s.K * p.pitch);
-  p.parts_bytes = aligned(size * s.K * p.crs * p.parts);
+  p.parts_bytes = aligned((size == 8 ? 8 : 4) * s.K * p.crs * (p.parts + 1));  // and the sum so far
   return p;
 }
 
@@ -225,7 +230,9 @@ void weight(const Conv2dShape& s, Dtype dtype, const T* x, const T* dy, T* dw, c
   Plan p = plan_of(s, dtype, ConvTask::Weight);
   T* col = reinterpret_cast<T*>(workspace);
   T* dys = reinterpret_cast<T*>(workspace + p.columns_bytes);
-  T* parts = reinterpret_cast<T*>(workspace + p.columns_bytes + p.dy_bytes);
+  using A = typename Accumulator<T>::type;
+  A* parts = reinterpret_cast<A*>(workspace + p.columns_bytes + p.dy_bytes);
+  o.wide = true;
   int64_t image_x = s.C * s.D * s.H * s.W, image_y = s.K * p.positions, size_w = s.K * p.crs;
   for_images<T>(s, p, [&](int64_t n0, int count) {
     launch("conv2d", im2col_kernel<T>, column_grid(p.pitch, p.rows), dim3(256), 0, stream, p.g, x + n0 * image_x, col,
@@ -242,7 +249,8 @@ void weight(const Conv2dShape& s, Dtype dtype, const T* x, const T* dy, T* dw, c
       g.batch = p.parts;
       gemm(g, o, stream);
     }
-    launch("conv2d", add_parts_kernel<T>, flat_grid(size_w), dim3(256), 0, stream, parts, dw, size_w, p.parts, n0 > 0);
+    launch("conv2d", add_parts_kernel<T, A>, flat_grid(size_w), dim3(256), 0, stream, parts, parts + p.parts * size_w,
+           dw, size_w, p.parts, n0 == 0, n0 + count == s.N);
   });
 }
 
@@ -300,8 +308,12 @@ void conv2d_weight(const Conv2dShape& s, Dtype dtype, const void* x, const void*
   by_dtype(dtype, [&](auto t) {
     using T = decltype(t);
     if (s.N <= 0)  // the sum over no images
-      return launch("conv2d", add_parts_kernel<T>, flat_grid(size_w), dim3(256), 0, stream, static_cast<const T*>(dw),
-                    static_cast<T*>(dw), size_w, 0, false);
+    {
+      using A = typename Accumulator<T>::type;
+      return launch("conv2d", add_parts_kernel<T, A>, flat_grid(size_w), dim3(256), 0, stream,
+                    static_cast<const A*>(nullptr), static_cast<A*>(nullptr), static_cast<T*>(dw), size_w, 0, true,
+                    true);
+    }
     weight<T>(s, dtype, static_cast<const T*>(x), static_cast<const T*>(dy), static_cast<T*>(dw),
               static_cast<char*>(workspace), o, stream);
   });

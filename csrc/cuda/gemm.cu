@@ -105,6 +105,9 @@ GemmProblem problem_of(const GemmArgs& g, const GemmOptions& o) {
   p.act = g.act;
   p.accumulate = g.accumulate;
   p.bias_rows = o.bias_rows;
+  p.wide = o.wide && size == 2;
+  if (p.wide && (p.bias || p.accumulate || p.act != GemmAct::None))
+    throw std::invalid_argument("gemm: float32 sums of 16-bit operands have no epilogue");
   p.bias_bs = o.bias_bs;
   // A direction of size one has any stride: the one that lets the other be loaded 16 bytes at a time.
   if (p.m == 1 && p.a_cs == 1) p.a_rs = (p.k + 15) / 16 * 16;

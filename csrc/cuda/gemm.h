@@ -14,6 +14,7 @@ struct GemmOptions {
   bool tf32 = false;       // float32 may be rounded to 10 bits of mantissa on its way into the tensor cores
   bool bias_rows = false;  // bias is [m], added along rows, as a convolution wants it
   int64_t bias_bs = 0;     // elements between the biases of two products of a batch
+  bool wide = false;       // of 16-bit operands, C is float32: the sums, without bias, activation or C's old value
 };
 
 // Throws std::invalid_argument for a variant that does not cover the dtype.

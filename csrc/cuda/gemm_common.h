@@ -12,7 +12,7 @@ struct GemmProblem {
   void* c;
   int64_t a_rs, a_cs, b_rs, b_cs, ldc, a_bs, b_bs, c_bs, bias_bs;
   GemmAct act;
-  bool accumulate, bias_rows;
+  bool accumulate, bias_rows, wide;
   bool a_vector, b_vector, c_vector;  // 16 bytes at once: contiguous and aligned in every row and batch
 };
 
@@ -72,6 +72,10 @@ template <class T>
 __device__ __forceinline__ void store_one(const GemmProblem& p, T* c, typename Accumulator<T>::type v, int z, int row,
                                           int column) {
   if (row < p.m && column < p.n) {
+    if (sizeof(T) == 2 && p.wide) {
+      static_cast<float*>(p.c)[z * p.c_bs + row * p.ldc + column] = static_cast<float>(v);
+      return;
+    }
     T* at = c + row * p.ldc + column;
     *at = finish<T>(p, v, z, row, column, at);
   }

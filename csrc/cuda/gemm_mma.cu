@@ -152,6 +152,11 @@ __global__ void __launch_bounds__(kMmaThreads, 1) mma_kernel(const GemmProblem p
         const float* from = staging + r * kRowPitch + col;
         r += tm * kMmaTile + half * 64;
         col += tn * kMmaTile;
+        if (sizeof(T) == 2 && p.wide) {
+#pragma unroll 1
+          for (int l = 0; l < V; ++l) store_one(p, c, from[l], z, r, col + l);
+          continue;
+        }
         T* to = c + r * p.ldc + col;
         if (p.c_vector && r < p.m && col + V <= p.n) {
           Pack16<T> old, v;

@@ -1,6 +1,7 @@
 // One product of any layout against float64: for the tests of every rung of the GEMM ladder.
 #pragma once
 #include "cuda/gemm.h"
+#include "cuda/gemm_common.h"
 #include "cuda/launch.h"
 #include "native.h"
 
@@ -137,6 +138,32 @@ void check(const Case& t, Go go) {
 }
 
 // Layouts, ragged sizes, batches and epilogues that every rung must pass.
+// C in float32: the sums, not rounded.
+template <class T, class Go>
+void check_wide(int m, int n, int k, Go go) {
+  using X = Traits<T>;
+  std::vector<T> a, b;
+  for (float v : random_floats(static_cast<size_t>(m * k))) a.push_back(X::make(v));
+  for (float v : random_floats(static_cast<size_t>(k * n))) b.push_back(X::make(v));
+  std::vector<float> c(static_cast<size_t>(m * n), NAN);
+  GemmArgs g = {};
+  g.dtype = X::dtype;
+  g.m = m, g.n = n, g.k = k, g.batch = 1;
+  g.a = a.data(), g.a_rs = k, g.a_cs = 1, g.b = b.data(), g.b_rs = n, g.b_cs = 1;
+  g.c = c.data(), g.ldc = n;
+  GemmOptions o;
+  o.wide = true;
+  go(problem_of(g, o));
+  for (int i = 0; i < m; ++i)
+    for (int j = 0; j < n; ++j) {
+      double sum = 0;
+      for (int l = 0; l < k; ++l) sum += X::value(a[i * k + l]) * X::value(b[l * n + j]);
+      NEAR(c[i * n + j], sum, 1.2e-7 * (4 + k));
+    }
+  g.bias = a.data();
+  THROWS(problem_of(g, o), "no epilogue");
+}
+
 template <class T, class Go>
 void check_all(Go go, bool small, double input_eps = 0) {
   auto one = [&](Case t) {

@@ -99,6 +99,8 @@ BUGS = [
         "conv_padded", "plain"),
     Bug("conv: positions between the strides", "conv2d.cu", "p < 0 || p % g.stride_h ||", "p < 0 ||", "conv2d",
         "conv_strided_uneven", "plain"),
+    Bug("conv: dw of earlier images is lost", "conv2d.cu", "first ? A(0) : total[i]", "A(0)", "conv2d", "conv_16_bits",
+        "plain"),
     Bug("conv: an element of dw too many", "conv2d.cu", "if (i >= n) return;", "if (i > n) return;", "conv2d",
         "conv_plain", "asan", "AddressSanitizer"),
     # ---- primitives ----

@@ -37,5 +37,9 @@ TEST(what_is_not_covered) {
   g.dtype = Dtype::BF16;
   THROWS(gemm(g, {GemmVariant::Warptiled}, nullptr), "warptiled");
 }
+TEST(wide_sums) {
+  check_wide<bf16>(19, 37, 21, [](const GemmProblem& p) { gemm_tiled(p, Dtype::BF16, nullptr); });
+  check_wide<f16>(19, 37, 21, [](const GemmProblem& p) { gemm_naive(p, Dtype::F16, nullptr); });
+}
 
 MAIN()

@@ -25,6 +25,10 @@ TEST(mma_bf16_layouts) {
   for (int layout = 0; layout < 4; ++layout)
     check<bf16>({136, kSanitized ? 136 : 264, 168, layout / 2, layout % 2, 8, kSanitized ? 1 : 2}, mma_rung);
 }
+TEST(mma_wide_sums) {
+  check_wide<bf16>(40, 70, 33, [](const GemmProblem& p) { gemm_mma(p, Dtype::BF16, nullptr); });
+  check_wide<f16>(24, 136, 64, [](const GemmProblem& p) { gemm_mma(p, Dtype::F16, nullptr); });
+}
 TEST(mma_tf32_layouts) {
   for (int layout = 0; layout < 4; ++layout) {
     Case t{132, 140, 84, layout / 2, layout % 2, 4};

@@ -30,6 +30,9 @@ TEST(wgmma_f16) {
   check<f16>({72, 40, 264, 0, 1}, wgmma_rung<f16, 128>);
   check<f16>({72, 40, 264, 1, 0}, wgmma_rung<f16, 256>);
 }
+TEST(wgmma_wide_sums) {
+  check_wide<bf16>(72, 136, 64, [](const GemmProblem& p) { wgmma_run<bf16, 128>(p, nullptr); });
+}
 TEST(wgmma_persistent_batches) {
   check<bf16>({136, 136, 72, 0, 0, 8, 3}, wgmma_rung<bf16, 128>);
   check<bf16>({64, 264, 72, 0, 1, 0, 3, true}, wgmma_rung<bf16, 256>);
