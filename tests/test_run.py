@@ -89,7 +89,7 @@ def test_every_path_gives_the_one_module(tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["torch._dynamo", "torch.backend", "torch.nn.modules.no_such", "torchvision.no_such"])
+@pytest.mark.parametrize("name", ["torch._export", "torch.backend", "torch.nn.modules.no_such", "torchvision.no_such"])
 def test_unknown_modules_are_named(name, tmp_path):
     root = name.partition(".")[0]
     out = passes(

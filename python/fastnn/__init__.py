@@ -111,8 +111,8 @@ globals().update(TYPES)
 # Parts that are not needed by every import: modules, and names that lie in one.
 _MODULES = frozenset(
     """
-accelerator amp backends compiler cuda datasets distributed distributions func functional graph hub jit keras models mps
-multiprocessing nn onnx optim safetensors serialization testing text tf types utils version vision xpu
+_dynamo _inductor accelerator amp backends compiler cuda datasets distributed distributions func functional graph hub jit keras
+models mps multiprocessing nn onnx optim profiler safetensors serialization testing text tf types utils version vision xpu
 """.split()
 )
 _LAZY = {

@@ -1,6 +1,7 @@
 """nn.utils, lazy layers, parallel and the books of Module against torch: one function run on both, answers compared."""
 
 import copy
+import json
 import pickle
 import warnings
 
@@ -472,3 +473,52 @@ def test_state_dict_from_url(tmp_path):
     from fastnn.utils import model_zoo
 
     assert model_zoo.load_url is fastnn.hub.load_state_dict_from_url
+
+
+@pytest.mark.parametrize("module", ["_dynamo", "_inductor"])
+def test_compiler_settings_are_torchs(module):
+    """Every setting that is accepted is one of torch's; the settings change nothing."""
+    import importlib
+
+    ours, theirs = (importlib.import_module(f"{root}.{module}.config") for root in ("fastnn", "torch"))
+    names = [name for name in vars(ours) if name[0] != "_" and name != "SimpleNamespace"]
+    assert names and not [name for name in names if not hasattr(theirs, name)]
+    for inner in ("triton", "cpp"):
+        for name in vars(getattr(ours, inner, None)) if hasattr(ours, inner) else ():
+            assert hasattr(getattr(theirs, inner), name), f"{inner}.{name}"
+    assert fastnn._dynamo.disable(len) is len
+
+
+def test_profiler_notes_the_ranges_that_torchs_does(tmp_path):
+    answers = []
+    for T in (torch, fastnn):
+        P = T.profiler
+        plan = P.schedule(wait=1, warmup=1, active=2, repeat=2, skip_first=1)
+        groups = []
+
+        def ready(p, groups=groups):
+            names = ("ProfilerStep*", "fwd", "bwd")
+            groups.append((p.step_num, sorted((e.key, e.count) for e in p.key_averages() if e.key in names)))
+
+        with P.profile(schedule=P.schedule(wait=1, warmup=0, active=2, repeat=2), on_trace_ready=ready) as p:
+            for _ in range(7):
+                with P.record_function("fwd"):
+                    T.ones(2).sum()
+                P.record_function("bwd")(lambda: None)()
+                p.step()
+        with P.profile(activities=[P.ProfilerActivity.CPU]) as p, P.record_function("a"), P.record_function("b"):
+            T.ones(2).sum()
+        p.export_chrome_trace(str(tmp_path / f"{T.__name__}.json"))
+        trace = json.loads((tmp_path / f"{T.__name__}.json").read_text())["traceEvents"]
+        found = {e.key: e for e in p.key_averages() if e.key in "ab"}
+        assert found["a"].cpu_time_total >= found["b"].cpu_time_total >= found["b"].self_cpu_time_total >= 0
+        assert "b" in p.key_averages().table(sort_by="cpu_time_total", row_limit=5)
+        answers.append(
+            (
+                [plan(i).name for i in range(14)],
+                groups,
+                {k: e.count for k, e in found.items()},
+                sorted(e["name"] for e in trace if e.get("name") in ("a", "b") and e.get("ph") == "X"),
+            )
+        )
+    assert answers[0] == answers[1]

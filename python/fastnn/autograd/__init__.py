@@ -183,5 +183,5 @@ __all__ = [
 __getattr__ = _lazy.attributes(
     __name__,
     {"detect_anomaly": "anomaly_mode", "set_detect_anomaly": "anomaly_mode"},
-    modules=("functional",),
+    modules=("functional", "profiler"),
 )
