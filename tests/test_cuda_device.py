@@ -321,6 +321,49 @@ def test_native_kernels_compute():
         assert launched.get(op), op
 
 
+def test_dlpack():
+    """A consumer and a producer of device memory: addresses stay, strides too, and what one writes the other sees."""
+    x = T.arange(6.0, device="cuda").reshape(2, 3)
+    assert x.__dlpack_device__() == (2, 0)
+
+    class Other:  # another library's array
+        def __init__(self, array):
+            self.array = array
+
+        def __dlpack__(self, **keywords):
+            return self.array.__dlpack__(**keywords)
+
+        def __dlpack_device__(self):
+            return self.array.__dlpack_device__()
+
+    for source in (x, x.t(), x[:, 1:], x.long(), x > 2):
+        y = T.from_dlpack(Other(source))
+        assert y.is_cuda and y.dtype is source.dtype and y.stride() == source.stride() and T.equal(y, source)
+        assert y.data_ptr() == source.data_ptr()
+    y = T.from_dlpack(Other(x))
+    y += 1
+    assert x.tolist() == [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+    assert T.as_tensor(x).is_cuda and T.from_dlpack(x).data_ptr() == x.data_ptr()
+    with pytest.raises(BufferError, match="require gradient|detach"):
+        (x.requires_grad_() * 2).__dlpack__()
+
+
+def test_running_extremes_and_logarithms():
+    """cummax, cummin and logcumsumexp run on the device, with their gradients."""
+    a = np.random.default_rng(0).standard_normal((4, 7))
+    for f in (T.cummax, T.cummin, T.logcumsumexp):
+        found = []
+        for device in ("cpu", "cuda"):
+            x = T.tensor(a, device=device).requires_grad_()
+            r = f(x, 1)
+            parts = (r,) if isinstance(r, T.Tensor) else tuple(r)
+            assert all(p.device.type == device for p in parts)
+            (parts[0] * T.arange(7.0, device=device)).sum().backward()
+            found.append([p.detach().cpu().numpy() for p in (*parts, x.grad)])
+        for got, want in zip(*found, strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
 def test_autocast_and_grad_scaler():
     """float16 has 11 bits: losses agree to some 1e-3; the scaler's steps are those of unscaled gradients."""
     found = []

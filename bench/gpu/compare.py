@@ -1,14 +1,19 @@
 """Ours against the vendor's, in one process: cuBLAS through CuPy, and torch eager where it is installed (TF32 off).
-ratio: the vendor's time over ours. Timings interleave (ours, vendor, ours); buffers rotate past the L2 cache."""
+ratio: the vendor's time over ours. Timings interleave (ours, vendor, ours); buffers rotate past the L2 cache.
+
+--only OP SHAPE: ours alone, once, between the profiler's marks (ncu.py).
+"""
 
 import json
+import sys
 from functools import partial
-
-import cupy as cp
 
 from fastnn.backend import cuda_runtime, variants
 
-cuda_runtime.require("compare")
+if reason := cuda_runtime.problem():
+    sys.exit(f"compare: {reason}")
+import cupy as cp  # noqa: E402
+
 from fastnn.backend import cuda_kernels as k  # noqa: E402
 
 try:
@@ -18,6 +23,8 @@ try:
 except ImportError:
     torch = None
 _ROTATE = 120 << 20
+_only = tuple(sys.argv[2:4]) if sys.argv[1:2] == ["--only"] else None
+_failed = []
 
 
 def seconds(f, sets, repeats=20):
@@ -39,8 +46,27 @@ def seconds(f, sets, repeats=20):
 
 
 def measure(op, shape, dtype, ours, vendor, make, work, name, theirs=None):
-    """make() -> one set of CuPy arrays; theirs turns it into the vendor's."""
+    """make() -> one set of CuPy arrays; theirs turns it into the vendor's. What fails costs its own row alone."""
+    if _only is not None and _only != (op, "x".join(map(str, shape))):
+        return
+    try:
+        _measure(op, shape, dtype, ours, vendor, make, work, name, theirs)
+    except Exception as e:
+        _failed.append(op)
+        print(json.dumps({"op": op, "shape": "x".join(map(str, shape)), "dtype": dtype, "error": repr(e)}), flush=True)
+    cp.get_default_memory_pool().free_all_blocks()
+
+
+def _measure(op, shape, dtype, ours, vendor, make, work, name, theirs):
     first = make()
+    if _only is not None:
+        ours(*first)
+        cp.cuda.runtime.deviceSynchronize()
+        cp.cuda.profiler.start()
+        ours(*first)
+        cp.cuda.runtime.deviceSynchronize()
+        cp.cuda.profiler.stop()
+        return
     copies = max(2, min(8, _ROTATE // max(sum(a.nbytes for a in first), 1) + 1))
     sets = [first] + [make() for _ in range(copies - 1)]
     other = sets if theirs is None else [tuple(theirs(a) for a in s) for s in sets]
@@ -147,6 +173,7 @@ def main():
     with torch.no_grad():
         memory_bound()
         convolutions()
+    sys.exit(f"failed: {_failed}" if _failed else 0)
 
 
 if __name__ == "__main__":

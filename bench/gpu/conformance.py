@@ -4,12 +4,14 @@ shapes. --small: the smallest shapes, for compute-sanitizer. Imports no torch.""
 import json
 import sys
 
-import cupy as cp
 import numpy as np
 
 from fastnn.backend import cuda_runtime, numpy_kernels, variants
 
-cuda_runtime.require("conformance")
+if reason := cuda_runtime.problem():
+    sys.exit(f"conformance: {reason}")
+import cupy as cp  # noqa: E402
+
 from fastnn.backend import cuda_kernels as k  # noqa: E402
 
 TOLERANCE = {"float32": 1e-5, "float16": 1e-2, "float64": 1e-12}

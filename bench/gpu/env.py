@@ -3,8 +3,12 @@
 import json
 import platform
 import subprocess
+import sys
 
-import cupy as cp
+try:
+    import cupy as cp
+except ModuleNotFoundError:
+    sys.exit("CuPy is not installed: pip install '.[cuda13]'")
 
 
 def timed(f, n=20):
