@@ -10,7 +10,7 @@ from fastnn.tensor import Tensor
 _EXTRA_STATE = "_extra_state"
 
 
-class IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
+class _IncompatibleKeys(namedtuple("_IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
     """What load_state_dict returns."""
 
     __slots__ = ()
@@ -181,7 +181,7 @@ class StateDictMixin:
             )
         return None
 
-    def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False) -> IncompatibleKeys:
+    def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False) -> _IncompatibleKeys:
         """Copy the tensors of `state_dict` into this module and those below.
 
         Raises RuntimeError naming every missing, unexpected (with strict) and misshapen entry. assign=True keeps the
@@ -206,7 +206,7 @@ class StateDictMixin:
                 if child is not None:
                     path = prefix + name + "."
                     load(child, {k: v for k, v in own_state.items() if k.startswith(path)}, path)
-            keys = IncompatibleKeys(missing, unexpected)
+            keys = _IncompatibleKeys(missing, unexpected)
             for hook in module._load_state_dict_post_hooks.values():
                 if hook(module, keys) is not None:
                     raise AssertionError(
@@ -224,4 +224,4 @@ class StateDictMixin:
             raise RuntimeError(
                 "Error(s) in loading state_dict for {}:\n\t{}".format(type(self).__name__, "\n\t".join(errors))
             )
-        return IncompatibleKeys(missing, unexpected)
+        return _IncompatibleKeys(missing, unexpected)
