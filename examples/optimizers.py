@@ -107,7 +107,7 @@ def main():
         for axis, surface in zip(axes, paths, strict=False):
             grid_x, grid_y = torch.meshgrid(torch.linspace(-9, 3, 80), torch.linspace(-3, 4, 80), indexing="xy")
             height = {"ravine": ravine, "saddle": saddle}[surface](torch.stack([grid_x, grid_y]))
-            axis.contour(grid_x.numpy(), grid_y.numpy(), height.numpy(), 25, cmap="Greys", linewidths=0.5)
+            axis.contour(grid_x.numpy(), grid_y.numpy(), height.numpy(), 25, colors="0.75", linewidths=0.5)
             for name, path in paths[surface].items():
                 axis.plot([p[0] for p in path], [p[1] for p in path], label=name, lw=1, marker=".", ms=2)
             axis.set(
