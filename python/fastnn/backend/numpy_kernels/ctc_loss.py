@@ -45,6 +45,11 @@ def _shifted(a, by):
     return out
 
 
+def _of_states(log_probs, ext):
+    """[T, N, 2S + 1]: the logarithm of each state's class at each step."""
+    return np.take_along_axis(log_probs, np.broadcast_to(ext, (log_probs.shape[0], *ext.shape)), 2)
+
+
 def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank):
     """(-ln p of each sequence [N], alpha [T, N, 2S + 1]). log_probs [T, N, C]; targets [N, S], of which the first
     target_lengths count."""
@@ -58,10 +63,11 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank):
         alpha[0, :, 0] = log_probs[0, :, blank]
         if states > 1:
             alpha[0, :, 1] = np.where(target_lengths > 0, log_probs[0, rows, ext[:, 1]], -np.inf)
+    here = _of_states(log_probs, ext)
     for t in range(1, steps):
         before = alpha[t - 1]
         jump = np.where(may, _shifted(before, 2), -np.inf)
-        alpha[t] = _log_sum(before, _shifted(before, 1), jump) + np.take_along_axis(log_probs[t], ext, 1)
+        alpha[t] = _log_sum(before, _shifted(before, 1), jump) + here[t]
     last = np.maximum(input_lengths, 1) - 1
     if steps == 0:
         return np.where(target_lengths == 0, 0, np.inf).astype(log_probs.dtype), alpha
@@ -80,32 +86,28 @@ def ctc_loss_backward(dloss, log_probs, targets, input_lengths, target_lengths, 
     may = _jumps(ext, blank)
     ahead = np.zeros(ext.shape, bool)  # may this state go on to the next but one
     ahead[:, :-2] = may[:, 2:]
-    rows = np.arange(n)
     end = 2 * target_lengths
     inside = np.arange(states) <= end[:, None]
-    grad = np.zeros_like(log_probs)
+    last = inside & (np.arange(states) >= end[:, None] - 1)  # where an alignment may end
+    here = _of_states(log_probs, ext)
+    both = np.empty(alpha.shape, log_probs.dtype)
     beta = np.full((n, states), -np.inf, log_probs.dtype)
     for t in range(steps - 1, -1, -1):
-        here = np.take_along_axis(log_probs[t], ext, 1)
-        on = _log_sum(beta, _shifted(beta, -1), np.where(ahead, _shifted(beta, -2), -np.inf)) + here
-        start = np.full((n, states), -np.inf, log_probs.dtype)
-        start[rows, end] = here[rows, end]
-        some = end > 0
-        start[rows[some], end[some] - 1] = here[rows[some], end[some] - 1]
-        at_end = (input_lengths - 1 == t)[:, None]
-        beta = np.where(at_end, start, np.where((input_lengths - 1 > t)[:, None], on, -np.inf))
-        beta = np.where(inside, beta, -np.inf)
-        # The states of one class together: ln Σ e^(alpha + beta), by the largest of the row.
-        both = alpha[t] + beta
-        top = np.maximum.reduce(both, 1, keepdims=True)
-        base = np.where(np.isneginf(top), 0, top)
-        share = np.zeros((n, classes), log_probs.dtype)
-        np.add.at(share, (rows[:, None], ext), np.exp(both - base))
-        # Products of probabilities near 1 and of tiny shares stay finite: the exponent is joined before exp.
-        with np.errstate(divide="ignore"):
-            exponent = np.log(share) + (base + loss[:, None]) - log_probs[t]
-        grad[t] = np.where(share > 0, np.exp(log_probs[t]) - np.exp(exponent), np.exp(log_probs[t]))
-        grad[t] *= (input_lengths > t)[:, None]
+        on = _log_sum(beta, _shifted(beta, -1), np.where(ahead, _shifted(beta, -2), -np.inf)) + here[t]
+        beta = np.where((input_lengths - 1 > t)[:, None] & inside, on, -np.inf)
+        beta = np.where((input_lengths - 1 == t)[:, None] & last, here[t], beta)
+        np.add(alpha[t], beta, out=both[t])
+    # The states of one class together: ln Σ e^(alpha + beta), by the largest of the row.
+    top = np.maximum.reduce(both, 2, keepdims=True)
+    base = np.where(np.isneginf(top), 0, top)
+    row = np.arange(steps * n).reshape(steps, n, 1) * classes
+    share = np.bincount((row + ext).reshape(-1), np.exp(both - base).reshape(-1), steps * n * classes)
+    share = share.reshape(log_probs.shape).astype(log_probs.dtype)
+    # Products of probabilities near 1 and of tiny shares stay finite: the exponent is joined before exp.
+    with np.errstate(divide="ignore"):
+        exponent = np.log(share) + (base + loss[:, None]) - log_probs
+    grad = np.where(share > 0, np.exp(log_probs) - np.exp(exponent), np.exp(log_probs))
+    grad *= (input_lengths > np.arange(steps)[:, None])[..., None]
     factor = dloss[None, :, None]
     if zero_infinity:
         return np.where(np.isinf(loss)[None, :, None], 0, grad * factor)

@@ -47,10 +47,11 @@ def embedding_bag(w, index, start, factor, mode, padding_idx):
     out = np.zeros((bags, width), w.dtype)
     chosen = np.full((bags, width), -1, np.int64) if mode == 2 else None
     each = int(start[1] - start[0]) if bags else 0
-    if mode != 2 and padding_idx is None and each and (np.diff(start) == each).all():  # all at once
-        rows = w[index[start[0] : start[-1]]]
-        rows = rows if factor is None else rows * factor[start[0] : start[-1], None]
-        np.add.reduce(rows.reshape(bags, each, width), 1, out=out)
+    if mode != 2 and padding_idx is None and each and bool((start[1:] - start[:-1] == each).all()):  # all at once
+        used = slice(int(start[0]), int(start[-1]))
+        rows = w[index[used]]
+        rows = rows if factor is None else rows * factor[used, None]
+        out = np.add.reduce(rows.reshape(bags, each, width), 1)
         return (out / each if mode == 1 else out), chosen
     for b in range(bags):
         i = np.arange(start[b], start[b + 1])
