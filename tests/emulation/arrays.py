@@ -138,7 +138,7 @@ class ndarray:
     def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
         if dl_device is not None and tuple(dl_device) != (1, 0):
             raise BufferError("stand-in arrays lie in host memory")
-        return self._h.__dlpack__()
+        return self._h.__dlpack__(max_version=max_version)
 
     def __dlpack_device__(self):
         return (2, 0)
@@ -406,8 +406,8 @@ class _OnHost:
     def __init__(self, array):
         self.array = array
 
-    def __dlpack__(self, **kwargs):
-        return self.array.__dlpack__()
+    def __dlpack__(self, max_version=None, **kwargs):  # by the version NumPy knows what may be written
+        return self.array.__dlpack__(max_version=max_version)
 
     def __dlpack_device__(self):
         return (1, 0)

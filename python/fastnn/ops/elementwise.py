@@ -516,6 +516,8 @@ def _in_place(name, op, needs_copy):
             try:
                 getattr(Tensor._k, name)(a, y, a)
             except ValueError:
+                if y.__class__ is float:
+                    raise
                 error = broadcast_error(a, y)
                 if "must match" not in str(error):
                     error = RuntimeError(
