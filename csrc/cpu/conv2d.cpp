@@ -184,10 +184,12 @@ struct Window {
 };
 FASTNN_INLINE Window forward_window(const Conv2dShape& s) {
   Window at;
+  Axis h, w;
+  forward_axes(s, &h, &w);
   at.d = reaching(forward_depth(s), &at.t);
-  at.h = reaching({s.H, s.P, s.stride_h, -s.pad_h, s.dilation_h, s.R}, &at.r);
-  at.w = reaching({s.W, s.Q, s.stride_w, -s.pad_w, s.dilation_w, s.S}, &at.s);
-  flatten_pointwise(&at.h, &at.w);
+  at.h = reaching(h, &at.r);
+  at.w = reaching(w, &at.s);
+  flatten_pointwise(&at.h, &at.w);  // a 3x3 over 1x1 maps has come down to one tap
   return at;
 }
 
