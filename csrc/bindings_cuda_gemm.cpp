@@ -8,7 +8,7 @@ namespace cuda {
 namespace {
 
 GemmOptions options(int variant, bool tf32) {
-  need(variant >= 0 && variant <= static_cast<int>(GemmVariant::Tensorcore), "gemm", "unknown variant");
+  need(variant >= 0 && variant <= static_cast<int>(GemmVariant::AutoSimt), "gemm", "unknown variant");
   GemmOptions o;
   o.variant = static_cast<GemmVariant>(variant);
   o.tf32 = tf32;
@@ -107,7 +107,7 @@ void run_conv(int task, py::tuple sizes, py::tuple depth, py::handle first, py::
 void bind_gemm(py::module_& m) {
   py::dict variants;
   variants["auto"] = 0, variants["naive"] = 1, variants["tiled"] = 2, variants["warptiled"] = 3;
-  variants["tensorcore"] = 4;
+  variants["tensorcore"] = 4, variants["3xtf32"] = 5, variants["auto_simt"] = 6;
   m.attr("gemm_variants") = variants;
   m.def("gemm", &run, "c = act(a b + bias), or c += a b; matrices, or batches of them.");
   m.def(

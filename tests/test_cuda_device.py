@@ -385,3 +385,28 @@ def test_autocast_and_grad_scaler():
         found.append(loss.item())
         assert net[0].weight.dtype is T.float32
     assert abs(found[0] - found[1]) < 5e-3 * abs(found[0])
+
+
+def test_3xtf32():
+    """Large float32 products run on tensor cores with float32's accuracy; a setting leaves them to the ordinary units."""
+    rng = np.random.default_rng(3)
+    a, b = (rng.standard_normal((128, 128)).astype("f4") * 2.0 ** rng.integers(-20, 21, (128, 128)) for _ in range(2))
+    a, b = a.astype("f4"), b.astype("f4")
+    x, y = T.tensor(a, device="cuda"), T.tensor(b, device="cuda")
+    want, size = a.astype("f8") @ b.astype("f8"), np.abs(a).astype("f8") @ np.abs(b).astype("f8")
+    with T.kernels(gemm="3xtf32"):
+        named = (x @ y).cpu().numpy()
+        with pytest.raises(ValueError, match="3xtf32"):
+            x.double() @ y.double()
+    for found in (named, (x @ y).cpu().numpy()):
+        assert np.all(np.abs(found - want) <= 4 * np.sqrt(128) * 2.0**-24 * size)
+    switch = T.backends.cuda.matmul
+    assert switch.allow_3xtf32
+    try:
+        switch.allow_3xtf32 = False
+        plain = (x @ y).cpu().numpy()
+    finally:
+        switch.allow_3xtf32 = True
+    assert np.all(np.abs(plain - want) <= 4 * np.sqrt(128) * 2.0**-24 * size)
+    if T.backend.cuda_runtime.native is not None:
+        assert (plain != named).any()

@@ -90,13 +90,13 @@ def pair(n, dtype="float32"):
 
 
 def gemms():
-    for dtype, sizes in (("float16", (4096, 8192)), ("float32", (1024, 4096))):
+    for dtype, sizes in (("float16", (4096, 8192)), ("float32", (1024, 4096, 8192))):
         for n in sizes:
             measure(
                 "gemm", (n, n, n), dtype, k.gemm, cp.matmul, lambda n=n, dtype=dtype: pair(n, dtype),
                 ("flops", 2 * n**3), "cublas",
             )  # fmt: skip
-    for variant in ("naive", "tiled", "warptiled"):
+    for variant in ("naive", "tiled", "warptiled", "3xtf32"):
         token = variants.gemm_variant.set(variant)
         measure(
             f"gemm {variant}", (2048,) * 3, "float32", k.gemm, cp.matmul, lambda: (random(2048, 2048), random(2048, 2048)),

@@ -37,7 +37,7 @@ def main():
     rng = np.random.default_rng()
     failures = 0
     shapes = [(33, 17, 29)] if small else [(128, 128, 128), (257, 129, 65), (1000, 77, 513), (1, 4096, 33)]
-    for variant in ("naive", "tiled", "warptiled", "tensorcore"):
+    for variant in ("naive", "tiled", "warptiled", "tensorcore", "3xtf32"):
         for dtype in ("float32", "float16", "float64"):
             for m, n, depth in shapes:
                 a, b = rng.standard_normal((m, depth)).astype(dtype), rng.standard_normal((depth, n)).astype(dtype)

@@ -126,6 +126,17 @@ static void gemm_tensorcore(const GemmProblem& p, Dtype dtype, Stream stream) {
   gemm_mma(p, dtype, stream);
 }
 
+// Whether three products on tensor cores beat one without them. A block of either has a multiprocessor's whole rate, of
+// which the tensor cores' is about twice the other; but its tile is 128 x 128 where that of small products is 64 x 64:
+// half of the device must have a tile, and half of the tiles' area be needed. Single elements are fetched too slowly.
+static bool tf32x3_pays(const GemmProblem& p) {
+  const int64_t tiles = int64_t((p.m + 127) / 128) * ((p.n + 127) / 128) * p.batch;
+  const bool whole =
+      p.a_vector && p.b_vector && (p.a_cs == 1 ? p.k : p.m) % 4 == 0 && (p.b_rs == 1 ? p.k : p.n) % 4 == 0;
+  return whole && p.k >= 32 && 2 * int64_t(p.m) * p.n * p.batch >= tiles * 128 * 128 &&
+         2 * tiles >= device_multiprocessors() && device_capability() >= 80;
+}
+
 void gemm(const GemmArgs& g, const GemmOptions& o, Stream stream) {
   if (g.m <= 0 || g.n <= 0 || g.batch == 0) return;
   GemmProblem p = problem_of(g, o);
@@ -141,8 +152,12 @@ void gemm(const GemmArgs& g, const GemmOptions& o, Stream stream) {
       if (g.dtype == Dtype::F32 && !o.tf32)
         throw std::invalid_argument("gemm: the variant 'tensorcore' rounds float32 to TF32, which tf32 must allow");
       return gemm_tensorcore(p, g.dtype, stream);
+    case GemmVariant::Tf32x3:
+      return gemm_3xtf32(p, g.dtype, stream);
     default:
       if (half || (g.dtype == Dtype::F32 && o.tf32)) return gemm_tensorcore(p, g.dtype, stream);
+      if (g.dtype == Dtype::F32 && o.variant == GemmVariant::Auto && tf32x3_pays(p))
+        return gemm_3xtf32(p, g.dtype, stream);
       return gemm_warptiled(p, g.dtype, stream);
   }
 }

@@ -6,8 +6,9 @@
 namespace fastnn {
 namespace cuda {
 
-// The ladder. Auto: tensor cores for 16-bit floats, and for float32 where tf32 is allowed; else warp-tiled.
-enum class GemmVariant : int { Auto, Naive, Tiled, Warptiled, Tensorcore };
+// The ladder. Auto: tensor cores for 16-bit floats, and for float32 where tf32 is allowed; of other float32, large
+// products by Tf32x3 (float32's accuracy, on tensor cores); else warp-tiled. AutoSimt is Auto without Tf32x3.
+enum class GemmVariant : int { Auto, Naive, Tiled, Warptiled, Tensorcore, Tf32x3, AutoSimt };
 
 struct GemmOptions {
   GemmVariant variant = GemmVariant::Auto;

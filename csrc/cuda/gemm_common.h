@@ -97,8 +97,9 @@ GemmProblem problem_of(const GemmArgs& args, const GemmOptions& options);
 void gemm_naive(const GemmProblem& p, Dtype dtype, Stream stream);
 void gemm_tiled(const GemmProblem& p, Dtype dtype, Stream stream);
 void gemm_warptiled(const GemmProblem& p, Dtype dtype, Stream stream);
-void gemm_mma(const GemmProblem& p, Dtype dtype, Stream stream);    // sm_80: bf16, f16, f32 as tf32
-bool gemm_wgmma(const GemmProblem& p, Dtype dtype, Stream stream);  // sm_90a: bf16, f16; false: not for this layout
+void gemm_mma(const GemmProblem& p, Dtype dtype, Stream stream);     // sm_80: bf16, f16, f32 as tf32
+void gemm_3xtf32(const GemmProblem& p, Dtype dtype, Stream stream);  // sm_80: f32
+bool gemm_wgmma(const GemmProblem& p, Dtype dtype, Stream stream);   // sm_90a: bf16, f16; false: not for this layout
 
 }  // namespace cuda
 }  // namespace fastnn

@@ -22,6 +22,7 @@ ALLOWED_STACK = {
 INSTRUCTIONS = {
     "gemm_wgmma": ("sm_90a", ("HGMMA", "UTMALDG", "SYNCS")),
     "gemm_mma": ("sm_80", ("HMMA", "LDGSTS", "LDSM")),
+    "gemm_3xtf32": ("sm_80", ("HMMA.1688.F32.TF32", "LDGSTS", "LDSM")),
     "gemm_warptiled": ("sm_80", ("LDG.E.128", "LDS.128", "FFMA", "DFMA", "STG.E.128")),
 }
 # Memory-bound: 16-byte loads somewhere in the file's code.

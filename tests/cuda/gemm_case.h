@@ -68,6 +68,7 @@ struct Case {
   int bias = 0;  // 1 along columns, 2 along rows
   bool accumulate = false;
   double input_eps = 0;  // relative rounding of the operands inside (tf32)
+  double span = 0;       // operands of either sign from 2^-span to 2^span
 };
 
 struct Matrix {
@@ -86,8 +87,10 @@ void check(const Case& t, Go go) {
   Matrix ma = layout(t.m, t.k, t.a_layout, t.pad), mb = layout(t.k, t.n, t.b_layout, t.pad);
   Matrix mc = layout(t.m, t.n, 0, t.pad);
   int b_batch = t.shared_b ? 1 : t.batch;
-  auto fill = [](int64_t n) {
+  auto fill = [&](int64_t n) {
     auto f = random_floats(n);
+    if (t.span > 0)
+      for (auto& x : f) x = std::copysign(static_cast<float>(std::exp2((2 * std::fabs(x) - 1) * t.span)), x);
     std::vector<T> v(n);
     for (int64_t i = 0; i < n; ++i) v[i] = X::make(f[i]);
     return v;
@@ -127,7 +130,8 @@ void check(const Case& t, Go go) {
         if (t.bias) sum += X::value(bias[t.bias == 2 ? i : j]);
         double want = activation(sum, t.act);
         double acc_eps = sizeof(T) == 8 ? 1.2e-16 : 1.2e-7;
-        double tolerance = X::eps * std::fabs(want) + (4 + std::sqrt(double(t.k))) * acc_eps * (1 + size) +
+        double tolerance = X::eps * std::fabs(want) +
+                           (4 + std::sqrt(double(t.k))) * acc_eps * ((t.span > 0 ? 0 : 1) + size) +
                            2 * t.input_eps * size + (X::dtype == Dtype::F16 ? 3e-8 : 0);
         near_at(__FILE__, __LINE__,
                 ("c[" + std::to_string(z) + "," + std::to_string(i) + "," + std::to_string(j) + "]").c_str(),

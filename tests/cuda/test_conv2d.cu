@@ -1,5 +1,6 @@
 // Convolutions by im2col against the loops that define them, in float64.
 #define FASTNN_NO_MMA
+#define FASTNN_NO_3XTF32
 #define FASTNN_NO_WGMMA
 #include "cuda/conv2d.cu"
 #include "cuda/gemm.cu"

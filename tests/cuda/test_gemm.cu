@@ -1,5 +1,6 @@
 // The SIMT rungs of the GEMM ladder.
 #define FASTNN_NO_MMA
+#define FASTNN_NO_3XTF32
 #define FASTNN_NO_WGMMA
 #include "cuda/gemm.cu"
 #include "cuda/gemm_warptiled.cu"

@@ -1,4 +1,5 @@
 // The tensor-core rung by mma.sync: bfloat16, float16, and float32 rounded to TF32.
+#define FASTNN_NO_3XTF32
 #define FASTNN_NO_WGMMA
 #include "cuda/gemm.cu"
 #include "cuda/gemm_mma.cu"

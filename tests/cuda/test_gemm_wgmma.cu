@@ -1,4 +1,5 @@
 // The tensor-core rung by TMA and wgmma.
+#define FASTNN_NO_3XTF32
 #define FASTNN_NO_WARPTILED
 #include "cuda/gemm.cu"
 #include "cuda/gemm_mma.cu"

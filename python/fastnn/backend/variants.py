@@ -6,7 +6,7 @@ collects what an op's backward pass shall find again, for the tape to keep.
 
 from contextvars import ContextVar, Token
 
-CUDA_ONLY = ("warptiled", "tensorcore")
+CUDA_ONLY = ("warptiled", "tensorcore", "3xtf32")
 GEMM = ("naive", "tiled", *CUDA_ONLY, "avx2", "avx512", "blas", "auto")
 ATTENTION = ("naive", "fused", "auto")  # the matrix of scores in memory, made of ops; one kernel without it
 CONV = ("naive", "im2col", "packed", "winograd", "auto")

@@ -8,9 +8,11 @@ __all__ = ["is_built", "matmul", "sdp_kernel"]
 
 
 class _Matmul:
-    """Precision of matrix products on a CUDA device."""
+    """Precision of matrix products on a CUDA device. allow_3xtf32: large float32 products may run on tensor cores as three
+    products of TF32 numbers, with float32's accuracy; torch has no such setting."""
 
     allow_tf32 = False
+    allow_3xtf32 = True
     allow_fp16_reduced_precision_reduction = True
     allow_bf16_reduced_precision_reduction = True
 

@@ -1,5 +1,6 @@
-"""Matrix products, under their twins' names. The ladder: `naive`, `tiled`, `warptiled`, `tensorcore`; without a choice
-the best that takes the operands."""
+"""Matrix products, under their twins' names. The ladder: `naive`, `tiled`, `warptiled`, `tensorcore`, `3xtf32`
+(float32's accuracy from tensor cores, which TF32 alone does not have); without a choice the best that takes the operands.
+`backends.cuda.matmul.allow_3xtf32 = False` leaves float32 to the ordinary units."""
 
 from ... import _settings
 from ...backends import cuda as _switches
@@ -10,7 +11,7 @@ from ._native import arrays, contiguous, described, has, is_float, native, ran, 
 
 twin = module("gemm")
 _ACT = {name: i for i, name in enumerate(("none", "relu", "gelu", "gelu_tanh", "tanh", "sigmoid"))}
-_VARIANTS = ("naive", "tiled", "warptiled", "tensorcore")
+_VARIANTS = ("naive", "tiled", "warptiled", "tensorcore", "3xtf32")
 _counters: dict = {}
 
 
@@ -28,7 +29,7 @@ def options():
     """(the variant's number, whether float32 may be rounded to TF32)."""
     variant = variants.current()
     _counters[variant or "auto"] = _counters.get(variant or "auto", 0) + 1
-    return native.gemm_variants[variant or "auto"], tf32()
+    return native.gemm_variants[variant or ("auto" if _switches.matmul.allow_3xtf32 else "auto_simt")], tf32()
 
 
 def _variant_is_here():
