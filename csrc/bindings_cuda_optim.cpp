@@ -52,6 +52,14 @@ void run(py::list params, py::list grads, py::tuple states, int rule, py::dict o
   a.decoupled = flag("decoupled"), a.amsgrad = flag("amsgrad");
   a.lr_decay = number("lr_decay", 0), a.alpha = number("alpha", 0), a.centered = flag("centered");
   a.step = static_cast<int64_t>(number("step", 1));
+  // Of a captured step: addresses in device memory, read anew at each replay.
+  auto at = [&](const char* name) {
+    const uintptr_t p = o.contains(name) ? o[name].cast<uintptr_t>() : 0;
+    need(p % 8 == 0, fn, "the address of a number is not a multiple of 8");
+    return to_pointer(p);
+  };
+  a.device.lr = static_cast<const double*>(at("lr_at"));
+  a.device.step = static_cast<const int64_t*>(at("step_at"));
   // What a rule reads must be there.
   for (const OptimTensor& t : list) {
     if (a.rule == Optimizer::Sgd && a.has_buffers) need(t.state[0], fn, "SGD with momentum needs its buffer");

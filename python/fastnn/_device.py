@@ -76,11 +76,17 @@ class _Here(threading.local):
 
 here = _Here()
 on_cuda = None  # the device's names, once it is in use
+_runtime = None  # backend.cuda_runtime, from then on
+
+
+def recording():
+    """The recording of a captured step that this thread is making, or None."""
+    return None if _runtime is None else _runtime.recording()
 
 
 def use_cuda(function: str):
     """The array functions of the CUDA device; RuntimeError where there is none."""
-    global on_cuda
+    global on_cuda, _runtime
     if on_cuda is None:
         from .backend import cuda_runtime
         from .tensor import Tensor
@@ -89,6 +95,7 @@ def use_cuda(function: str):
         devices = importlib.import_module(f"{backend.__name__}.devices")
         Tensor._k = devices.activate(backend.active())
         _tape.on_device = _backward_on
+        _runtime = cuda_runtime
         on_cuda = devices.on_device
     return on_cuda
 

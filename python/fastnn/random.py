@@ -130,6 +130,11 @@ def engine(generator=None, a=None):
     of the backend, moved over if the backend was changed."""
     if devices.on_cuda is not None and a.__class__ is devices.on_cuda.ndarray:
         return _engine_on_device(generator)
+    if devices.recording() is not None:
+        raise RuntimeError(
+            "fastnn.cuda.graph: numbers are drawn from the CPU's generator, once, and a replay would repeat them: draw on "
+            "the device (device='cuda'), or pass what was drawn to the step as an argument"
+        )
     if generator is None:
         generator = default_generator
     e = generator._engine if generator.__class__ is Generator else _foreign(generator)

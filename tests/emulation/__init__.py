@@ -26,9 +26,12 @@ def install():
 
     if not cuda_runtime.problem():
         return
-    from . import arrays
+    from . import arrays, capture
 
-    cuda_runtime.install(arrays, native())
+    kernels = native()
+    if kernels is not None and arrays is not cuda_runtime.arrays:
+        kernels = capture.Native(kernels, lambda: arrays._current[0].recording)
+    cuda_runtime.install(arrays, kernels if arrays is not cuda_runtime.arrays else cuda_runtime.native)
 
 
 def uninstall():

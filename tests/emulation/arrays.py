@@ -5,12 +5,33 @@ NumPy array raises, `flags` has no `writeable`, every result of a function is an
 14 has is here (tests/test_cuda_device.py compares the names where CuPy is installed). Fresh memory is full of NaN.
 """
 
+import operator as _operator
 import sys
 
 import numpy as _np
 
+from . import capture as _capture
+
 _self = sys.modules[__name__]
 _SCALARS = (bool, int, float, complex, _np.generic)
+
+
+def _run(f, *args, **kwargs):
+    """f's result; noted down where the current stream captures."""
+    recording = _current[0].recording
+    return f(*args, **kwargs) if recording is None else recording.run(f, args, kwargs)
+
+
+def _write(h, f, *args, **kwargs):
+    """The same for a function that writes to h."""
+    recording = _current[0].recording
+    return f(*args, **kwargs) if recording is None else recording.write(h, f, args, kwargs)
+
+
+def _reads(what="synchronous API calls"):
+    """What a capturing stream cannot do."""
+    if _current[0].recording is not None:
+        raise RuntimeError(_capture.DISALLOWED.format(what))
 
 
 class _Flags:
@@ -64,11 +85,11 @@ class ndarray:
 
     @imag.setter
     def imag(self, value):
-        self._h.imag = _operand(value)
+        _write(self._h, setattr, self._h, "imag", _operand(value))
 
     @real.setter
     def real(self, value):
-        self._h.real = _operand(value)
+        _write(self._h, setattr, self._h, "real", _operand(value))
 
     @property
     def __cuda_array_interface__(self):
@@ -86,6 +107,7 @@ class ndarray:
 
     def get(self, stream=None, order="C", out=None, blocking=True):
         """A copy on the host."""
+        _reads()
         return _np.array(self._h, order=order, copy=True)
 
     def set(self, arr, stream=None):
@@ -93,24 +115,31 @@ class ndarray:
             raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
         if self._h.dtype != arr.dtype or self._h.shape != arr.shape:
             raise ValueError("set: dtype or shape mismatch")
+        _reads("H2D transfers")
         self._h[...] = arr
 
     def item(self):
+        _reads()
         return self._h.item()
 
     def tolist(self):
+        _reads()
         return self._h.tolist()
 
     def __bool__(self):
+        _reads()
         return bool(self._h)
 
     def __int__(self):
+        _reads()
         return int(self._h)
 
     def __float__(self):
+        _reads()
         return float(self._h)
 
     def __complex__(self):
+        _reads()
         return complex(self._h)
 
     def __index__(self):
@@ -125,6 +154,7 @@ class ndarray:
         return (self[i] for i in range(len(self._h)))
 
     def __repr__(self):
+        _reads()
         return repr(self._h)
 
     __hash__ = None
@@ -144,25 +174,31 @@ class ndarray:
         return (2, 0)
 
     def __getitem__(self, key):
-        return _view(self, self._h[_key(key)])
+        key = _key(key)
+        if _masks(key):
+            _reads()
+        return _view(self, _run(_operator.getitem, self._h, key))
 
     def __setitem__(self, key, value):
-        self._h[_key(key)] = _operand(value)
+        key, value = _key(key), _operand(value)
+        if _masks(key) and _np.ndim(value):
+            _reads()
+        _write(self._h, _operator.setitem, self._h, key, value)
 
     def _astype(self, dtype, order="K", casting="unsafe", subok=None, copy=True):
-        r = self._h.astype(dtype, order=order, copy=copy)
+        r = _run(self._h.astype, dtype, order=order, copy=copy)
         return self if r is self._h else _wrap(r)
 
     astype = _astype
 
     def copy(self, order="C"):
-        return _wrap(self._h.copy(order))
+        return _wrap(_run(self._h.copy, order))
 
     def view(self, dtype=None):
         return _view(self, self._h.view() if dtype is None else self._h.view(dtype))
 
     def fill(self, value):
-        self._h.fill(value.item() if isinstance(value, ndarray) else value)
+        _write(self._h, self._h.fill, value.item() if isinstance(value, ndarray) else value)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         if "out" in kwargs:
@@ -209,8 +245,15 @@ def _view(parent, h):
     return a
 
 
+def _masks(key):
+    """Whether an index has a mask in it, whose elements must be counted."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return True in [isinstance(k, _np.ndarray) and k.dtype == bool for k in parts]
+
+
 def _fresh(shape, dtype):
     h = _np.empty(shape, dtype)
+    _allocator[0].blocks.append(h)
     if h.size and h.dtype.kind in "fcV":
         h.view(_np.uint8 if h.ndim else h.dtype)[...] = 255 if h.ndim else _np.nan
     return h
@@ -247,9 +290,14 @@ def _result(r):
 
 def _function(f):
     def call(*args, **kwargs):
+        if f.__name__ in _capture.SYNCHRONOUS:
+            _reads()
         out = kwargs.get("out")
-        r = f(*map(_operand, args), **{k: _operand(v) for k, v in kwargs.items()})
-        return out if isinstance(out, ndarray) else _result(r)
+        args, kwargs = tuple(map(_operand, args)), {k: _operand(v) for k, v in kwargs.items()}
+        if isinstance(out, ndarray):
+            _write(out._h, f, *args, **kwargs)
+            return out
+        return _result(_run(f, *args, **kwargs))
 
     call.__name__ = call.__qualname__ = f.__name__
     return call
@@ -259,7 +307,7 @@ def _shared(f):
     """A function whose result may be a view of its first argument."""
 
     def call(a, *args, **kwargs):
-        r = f(a._h, *map(_operand, args), **kwargs)
+        r = _run(f, a._h, *map(_operand, args), **kwargs)
         if isinstance(r, (list, tuple)):
             return [_view(a, v) for v in r]
         return a if r is a._h else _view(a, r)
@@ -283,8 +331,11 @@ class _Ufunc:
             out = args[self.f.nin]
         if out is not None and not isinstance(out, ndarray):
             raise TypeError("Output arguments type must be cupy.ndarray")
-        r = self.f(*map(_operand, args), **{k: _operand(v) for k, v in kwargs.items()})
-        return _result(r) if out is None else out
+        args, kwargs = tuple(map(_operand, args)), {k: _operand(v) for k, v in kwargs.items()}
+        if out is None:
+            return _result(_run(self.f, *args, **kwargs))
+        _write(out._h, self.f, *args, **kwargs)
+        return out
 
     def _only(self, names, method):
         if self.name not in names:
@@ -292,22 +343,28 @@ class _Ufunc:
 
     def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False):
         self._only(("add", "multiply"), "reduce")
-        return _result(self.f.reduce(array._h, axis, dtype, _operand(out), keepdims))
+        if out is not None:
+            _write(out._h, self.f.reduce, array._h, axis, dtype, out._h, keepdims)
+            return out
+        return _result(_run(self.f.reduce, array._h, axis, dtype, None, keepdims))
 
     def accumulate(self, array, axis=0, dtype=None, out=None):
         self._only(("add", "multiply"), "accumulate")
-        return _result(self.f.accumulate(array._h, axis, dtype, _operand(out)))
+        if out is not None:
+            _write(out._h, self.f.accumulate, array._h, axis, dtype, out._h)
+            return out
+        return _result(_run(self.f.accumulate, array._h, axis, dtype))
 
     def reduceat(self, array, indices, axis=0, dtype=None, out=None):
         self._only(("add",), "reduceat")
-        return _result(self.f.reduceat(array._h, _operand(indices), axis, dtype, _operand(out)))
+        return _result(_run(self.f.reduceat, array._h, _operand(indices), axis, dtype, _operand(out)))
 
     def at(self, a, indices, b=None):
         self._only(("add", "subtract", "maximum", "minimum"), "at")
-        self.f.at(a._h, _key(indices), _operand(b))
+        _write(a._h, self.f.at, a._h, _key(indices), _operand(b))
 
     def outer(self, a, b, **kwargs):
-        return _result(self.f.outer(_operand(a), _operand(b), **kwargs))
+        return _result(_run(self.f.outer, _operand(a), _operand(b), **kwargs))
 
 
 UFUNCS = """
@@ -355,7 +412,7 @@ def empty_like(a, dtype=None, order="K", subok=None, shape=None):
 def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocking=False):
     """From anything: what lies on the host is copied."""
     if isinstance(obj, (list, tuple)) and any(isinstance(v, ndarray) for v in obj):
-        obj = _np.stack([v._h if isinstance(v, ndarray) else _np.asarray(v) for v in obj])
+        obj = _wrap(_run(_np.stack, [v._h if isinstance(v, ndarray) else _np.asarray(v) for v in obj]))
     if isinstance(obj, ndarray):
         if (
             not copy
@@ -363,7 +420,8 @@ def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocki
             and (order in ("K", "A", None) or obj._h.flags.c_contiguous)
         ):
             return obj
-        obj = obj._h
+        return _wrap(_run(_np.array, obj._h, dtype=dtype, order=order, ndmin=ndmin, copy=True))
+    _reads("H2D transfers")
     return _wrap(_np.array(obj, dtype=dtype, order=order, ndmin=ndmin, copy=True))
 
 
@@ -373,7 +431,7 @@ def asarray(a, dtype=None, order=None, *, blocking=False):
 
 def ascontiguousarray(a, dtype=None):
     a = asarray(a, dtype)
-    return a if a._h.flags.c_contiguous else _wrap(_np.ascontiguousarray(a._h))
+    return a if a._h.flags.c_contiguous else _wrap(_run(_np.ascontiguousarray, a._h))
 
 
 def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
@@ -381,7 +439,7 @@ def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
 
 
 def copyto(dst, src, casting="same_kind", where=None):
-    _np.copyto(dst._h, _operand(src), casting, True if where is None else _operand(where))
+    _write(dst._h, _np.copyto, dst._h, _operand(src), casting, True if where is None else _operand(where))
 
 
 def broadcast_arrays(*args):
@@ -417,7 +475,7 @@ def _joining(f):
     def join(arrays, axis=0, *args, **kwargs):
         if not all(isinstance(a, ndarray) for a in arrays):
             raise TypeError("Only cupy arrays can be concatenated")
-        return _wrap(f([a._h for a in arrays], axis, *args, **kwargs))
+        return _wrap(_run(f, [a._h for a in arrays], axis, *args, **kwargs))
 
     return join
 
@@ -488,7 +546,7 @@ class _Operators:
             def method(self, other):
                 h = _operand(other)
                 f = _np.matmul if name == "matmul" else getattr(_np, name)
-                f(self._h, h, out=self._h, casting="same_kind")
+                _write(self._h, f, self._h, h, out=self._h, casting="same_kind")
                 return self
 
             return method
@@ -510,10 +568,14 @@ class _Operators:
     @staticmethod
     def method(name):
         def call(self, *args, **kwargs):
+            if name in _capture.SYNCHRONOUS:
+                _reads()
             out = kwargs.get("out")
-            r = getattr(self._h, name)(*map(_operand, args), **{k: _operand(v) for k, v in kwargs.items()})
+            args, kwargs = tuple(map(_operand, args)), {k: _operand(v) for k, v in kwargs.items()}
             if out is not None:
+                _write(out._h, getattr(self._h, name), *args, **kwargs)
                 return out
+            r = _run(getattr(self._h, name), *args, **kwargs)
             return _result(r) if isinstance(r, tuple) else _view(self, r)
 
         return call
@@ -524,7 +586,7 @@ _Operators.install()
 
 class _Stream:
     def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
-        self.ptr, self._before = 0 if null else id(self), None
+        self.ptr, self._before, self.recording = 0 if null else id(self), None, None
 
     def __enter__(self):
         self._before, _current[0] = _current[0], self
@@ -538,10 +600,27 @@ class _Stream:
         return self
 
     def synchronize(self):
-        pass
+        _unsupported(self.recording)
 
     def wait_event(self, event):
         pass
+
+    def begin_capture(self, mode=None):
+        if self.ptr == 0:
+            raise RuntimeError("cannot capture on the default (legacy) stream")
+        self.recording = _capture.Recording(_allocator[0].blocks)
+
+    def end_capture(self):
+        recording, self.recording = self.recording, None
+        recording.end()
+        if not recording.valid:
+            raise _capture.CUDARuntimeError(
+                "cudaErrorStreamCaptureInvalidated: operation failed due to a previous error during capture"
+            )
+        return _capture.Graph(recording)
+
+    def is_capturing(self):
+        return self.recording is not None
 
     def record(self, event=None):
         event = event or _Event()
@@ -561,29 +640,67 @@ class _Event:
         self.time = time.perf_counter()
 
     def synchronize(self):
-        pass
+        _unsupported(_current[0].recording)
 
     done = True
+
+
+def _unsupported(recording):
+    if recording is not None:
+        recording.valid = False
+        raise _capture.CUDARuntimeError(
+            "cudaErrorStreamCaptureUnsupported: operation not permitted when stream is capturing"
+        )
 
 
 _Stream.null = _Stream(null=True)
 _current = [_Stream.null]
 
 
+class _Nothing(tuple):
+    """The blocks of the default pool, which NumPy frees."""
+
+    def append(self, h):
+        pass
+
+
 class _Pool:
-    """Counts nothing: host memory."""
+    """A pool other than the default one keeps what was allocated from it while it lives."""
+
+    def __init__(self, allocator=None):
+        self.blocks = []
+
+    def malloc(self, size):
+        h = _np.empty(size, _np.uint8)
+        self.blocks.append(h)
+        return _Memory(h.__array_interface__["data"][0])
 
     def used_bytes(self):
-        return 0
+        total = 0
+        for h in self.blocks:
+            total += h.nbytes
+        return total
 
-    def total_bytes(self):
-        return 0
+    total_bytes = used_bytes
 
     def free_all_blocks(self, stream=None):
         pass
 
 
 _pool = _Pool()
+_pool.blocks = _Nothing()
+_allocator = [_pool]
+
+
+class _using_allocator:
+    def __init__(self, allocator=None):
+        self._pool = _pool if allocator is None else allocator.__self__
+
+    def __enter__(self):
+        self._before, _allocator[0] = _allocator[0], self._pool
+
+    def __exit__(self, *exc):
+        _allocator[0] = self._before
 
 
 class _Device:
@@ -607,7 +724,7 @@ class _Device:
 
 
 class _runtime:
-    CUDARuntimeError = RuntimeError
+    CUDARuntimeError = _capture.CUDARuntimeError
 
     @staticmethod
     def getDeviceCount():
@@ -634,11 +751,12 @@ class _runtime:
 
     @staticmethod
     def deviceSynchronize():
-        pass
+        _unsupported(_current[0].recording)
 
 
 class cuda:
     Stream, Event, Device, runtime = _Stream, _Event, _Device, _runtime
+    Graph, MemoryPool, using_allocator = _capture.Graph, _Pool, _using_allocator
 
     @staticmethod
     def is_available():

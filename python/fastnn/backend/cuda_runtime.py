@@ -3,12 +3,15 @@ asked for. Where one is missing, `problem()` says which, and what would do."""
 
 import importlib
 import importlib.util
+import threading
 
 arrays = None  # CuPy
 native = None  # fastnn._cuda; None where only compositions of the array library's functions run (tests)
 ndarray = None  # CuPy's array class
+capture = None  # the recording of a step that goes on (fastnn/cuda/_recording.py)
 _problem = None  # unknown yet
 _listeners: list = []
+_thread = threading.get_ident
 
 
 def install(array_module, native_module) -> None:
@@ -54,6 +57,18 @@ def require(what: str) -> None:
     reason = problem()
     if reason:
         raise RuntimeError(f"{what} is not available in this build or on this machine: {reason}; use device='cpu'")
+
+
+def upload(a):
+    """The host array `a`, which follows from sizes alone, on the device; while a step is being recorded it becomes part of
+    the recording."""
+    into = recording()
+    return arrays.asarray(a) if into is None else into.constant(a)
+
+
+def recording():
+    """The recording of a captured step that this thread is making, or None."""
+    return capture if capture is None or capture.thread == _thread() else None
 
 
 def stream() -> int:

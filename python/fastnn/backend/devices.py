@@ -33,7 +33,7 @@ def _adopt(v):
     if c is np.ndarray:
         if v.ndim:
             raise RuntimeError(_MIXED)
-        return rt.arrays.asarray(v) if v.dtype.kind == "V" else v[()]
+        return rt.upload(v) if v.dtype.kind == "V" else v[()]
     if c is list or c is tuple:
         return c(map(_adopt, v)) if v and v[0].__class__ is not int else v
     return v
@@ -74,6 +74,8 @@ class Kernels:
                 )
             if name in _HOST_INDICES:
                 return theirs(*args, **kwargs)
+            if rt.recording() is not None:
+                rt.capture.keep((args, tuple(kwargs.values())))
             if kwargs:
                 kwargs = {k: _adopt(v) for k, v in kwargs.items()}
             return theirs(*map(_adopt, args), **kwargs)
@@ -107,11 +109,11 @@ class DeviceNames:
 
     @staticmethod
     def tri_mask(shape, diagonal, lower):
-        return rt.arrays.asarray(_host_tri_mask(shape, diagonal, lower))
+        return rt.upload(_host_tri_mask(shape, diagonal, lower))
 
     @staticmethod
     def strided_index(offset, size, stride):
-        return rt.arrays.asarray(_host_strided_index(offset, size, stride))
+        return rt.upload(_host_strided_index(offset, size, stride))
 
     @staticmethod
     def contiguous_copy(a):

@@ -4,6 +4,8 @@ Without one, questions are answered truthfully, seeds and cache clearing are acc
 needs a device raises AssertionError, as torch without CUDA does. CuPy and the kernels are imported when first asked for.
 """
 
+import sys
+
 from fastnn._device_types import make as _make_types
 
 from . import amp
@@ -65,7 +67,10 @@ def is_bf16_supported(including_emulation: bool = True) -> bool:
 
 
 def is_current_stream_capturing() -> bool:
-    return False
+    """Whether this thread is recording a step (fastnn.cuda.graph)."""
+    from fastnn._device import recording
+
+    return recording() is not None
 
 
 def device_count() -> int:
@@ -99,6 +104,9 @@ def synchronize(device=None) -> None:
     arrays = _arrays("synchronize")
     _index(device, "synchronize")
     arrays.cuda.runtime.deviceSynchronize()
+    recordings = sys.modules.get("fastnn.cuda._recording")
+    if recordings is not None:  # what replays found wrong shows here at the latest
+        recordings.look()
 
 
 def get_device_name(device=None) -> str:
@@ -387,6 +395,24 @@ class stream:
         if self.stream is not None:
             self._before._stream.use()
         return False
+
+
+# ---------------------------------------------------------------- recorded steps: cuda/graphs.py
+
+_GRAPHS = ("CUDAGraph", "GraphedStep", "graph", "graph_pool_handle", "graphs", "make_graphed_callables")
+
+
+def __getattr__(name):
+    if name not in _GRAPHS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    module = importlib.import_module(f"{__name__}.graphs")
+    return module if name == "graphs" else getattr(module, name)
+
+
+def __dir__():
+    return sorted({*globals(), *_GRAPHS})
 
 
 class StreamContext(stream):

@@ -22,6 +22,8 @@ __all__ = ["Adagrad"]
 class Adagrad(Optimizer):
     """p -= lr·g/(sqrt(sum of g²) + eps), lr falling as 1/(1 + (step - 1)·lr_decay)."""
 
+    _recordable = True
+
     def __init__(
         self,
         params,

@@ -15,6 +15,8 @@ class Adam(Optimizer):
     by the largest v so far.
     """
 
+    _recordable = True
+
     def __init__(
         self,
         params,

@@ -5,6 +5,8 @@ import types
 from bisect import bisect_right
 from collections import Counter
 
+from fastnn._device import recording
+
 from .optimizer import Optimizer
 
 __all__ = [
@@ -77,6 +79,11 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go to the next epoch, or to `epoch`."""
+        if recording() is not None:
+            raise RuntimeError(
+                f"fastnn.cuda.graph: {type(self).__name__}.step() counts on the host, once, and not again when the step is "
+                "replayed: call it outside of the step, whose replays take the learning rate from the optimizer's groups"
+            )
         self._step_count += 1
         self._update_lr(epoch)
 

@@ -7,6 +7,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from itertools import chain
 
+from fastnn._device import recording
 from fastnn.autograd import enable_grad
 from fastnn.backend import xp
 from fastnn.dtypes import float64, get_default_dtype
@@ -104,7 +105,12 @@ def _with_hooks(step):
                 if not isinstance(changed, tuple) or len(changed) != 2:
                     raise RuntimeError(f"{step} must return None or a tuple of (new_args, new_kwargs), got {changed}.")
                 args, kwargs = changed
+        into = recording()
+        if into is not None:
+            into.optimizer_begins(self)
         result = step(self, *args, **kwargs)
+        if into is not None:
+            into.optimizer_ends(self)
         for hook in self._optimizer_step_post_hooks.values():
             hook(self, args, kwargs)
         return result
@@ -128,6 +134,8 @@ class Optimizer:
         "_optimizer_load_state_dict_pre_hooks",
         "_optimizer_load_state_dict_post_hooks",
     )
+
+    _recordable = False  # whether the kernel reads learning rate and step count from memory: fastnn.cuda.graph
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -252,6 +260,9 @@ class Optimizer:
                 loss = closure()
         try:
             for group in self.param_groups:
+                into = recording()
+                if into is not None:
+                    into.group = group
                 self._update(group)
         except NotImplementedError:
             if any(p._grad is not None and p._grad.is_sparse for g in self.param_groups for p in g["params"]):

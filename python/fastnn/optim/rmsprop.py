@@ -9,6 +9,8 @@ __all__ = ["RMSprop"]
 class RMSprop(Optimizer):
     """p -= lr·g/(sqrt(v) + eps), v the running mean of g²; centered: less the square of g's running mean."""
 
+    _recordable = True
+
     def __init__(
         self,
         params,

@@ -11,6 +11,8 @@ __all__ = ["SGD"]
 class SGD(Optimizer):
     """p -= lr·g; with momentum, g is the buffer b = momentum·b + (1 - dampening)·g (Nesterov: g + momentum·b)."""
 
+    _recordable = True
+
     def __init__(
         self,
         params,

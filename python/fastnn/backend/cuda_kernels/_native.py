@@ -39,7 +39,11 @@ def wide(dtype):
 def described(a):
     """An array as the bindings take it; None stays None. The array goes along, so that a temporary one lives through the
     call (its memory would be the next workspace's otherwise)."""
-    return None if a is None else (a.data.ptr, a.shape, a.strides, _codes[a.dtype], a)
+    if a is None:
+        return None
+    if rt.recording() is not None:
+        rt.capture.keep((a,))
+    return a.data.ptr, a.shape, a.strides, _codes[a.dtype], a
 
 
 def stream() -> int:

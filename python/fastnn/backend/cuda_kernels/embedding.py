@@ -3,19 +3,30 @@ over look-ups sorted by row: no atomics, the same bits each time."""
 
 import numpy as np
 
+from .. import cuda_runtime as rt
 from ._composed import module
 from ._composed import package as twin
 from ._native import arrays, code, contiguous, described, has, is_float, native, ndarray, ran, stream
 
-_check = module("embedding")._check
+_check_now = module("embedding")._check
 _INT64 = np.dtype(np.int64)
+
+
+def _check(index, rows, function):
+    """index; while a step is being recorded with 0 for what lies outside, for which a later replay raises."""
+    if rt.recording() is None:
+        _check_now(index, rows, function)
+        return index
+    bad = (index < 0) | (index >= rows)
+    rt.capture.check(bad, IndexError, f"{function}: an index was out of range for {rows} rows")
+    return arrays.where(bad, 0, index)
 
 
 def embedding(w, index):
     """w[index]; IndexError for an id outside the table."""
     if not is_float(w.dtype) or w.ndim != 2 or index.dtype != _INT64:
         return twin.embedding(w, index)
-    _check(index, w.shape[0], "embedding")
+    index = _check(index, w.shape[0], "embedding")
     out = arrays.empty((*index.shape, w.shape[1]), w.dtype)
     native.embedding(described(contiguous(w)), described(contiguous(index)), described(out), stream())
     ran("embedding")
@@ -26,7 +37,7 @@ def embedding_backward(dy, index, shape, padding_idx, scale_grad_by_freq):
     """Zeros of `shape` with dy's rows added at `index`, but none at padding_idx; always in the same order."""
     if not is_float(dy.dtype) or index.dtype != _INT64 or not index.size:
         return twin.embedding_backward(dy, index, shape, padding_idx, scale_grad_by_freq)
-    _check(index, shape[0], "embedding_backward")
+    index = _check(index, shape[0], "embedding_backward")
     factors = twin.embedding_factors(index, padding_idx, scale_grad_by_freq, dy.dtype)
     ids = contiguous(index).reshape(-1)
     order = arrays.argsort(ids, 0).astype(_INT64, copy=False)
@@ -46,7 +57,7 @@ def embedding_bag(w, index, start, factor, mode, padding_idx):
         return twin.embedding_bag(w, index, start, factor, mode, padding_idx)
     if factor is not None and factor.dtype != w.dtype:
         return twin.embedding_bag(w, index, start, factor, mode, padding_idx)
-    _check(index, w.shape[0], "embedding_bag")
+    index = _check(index, w.shape[0], "embedding_bag")
     start = contiguous(arrays.asarray(start, _INT64))
     bags = start.size - 1
     out = arrays.empty((bags, w.shape[1]), w.dtype)

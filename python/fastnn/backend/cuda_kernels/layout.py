@@ -30,7 +30,7 @@ def _resample(x, dim, index, weights, empty=None):
 
 
 def _uploaded(index, weights):
-    return arrays.asarray(index), None if weights is None else arrays.asarray(weights)
+    return rt.upload(index), None if weights is None else rt.upload(weights)
 
 
 def resample(x, dim, index, weights):

@@ -1,6 +1,7 @@
 """Optimizer steps over all parameters in one native call, under their twins' names. Groups of mixed dtypes or layouts go
 array by array; what the kernel does not take is composed on the device."""
 
+from .. import cuda_runtime as rt
 from ._composed import package as twin
 from ._native import arrays, contiguous, described, has, is_float, native, ran, scratch, stream, wide
 
@@ -16,6 +17,8 @@ def _native_step(rule, lists, numbers):
         return False
     params, grads = [described(p) for p in params], [described(g) for g in grads]
     states = tuple(None if s is None else [described(a) for a in s] for s in states)
+    if rt.recording() is not None:  # a replay reads them anew
+        numbers = {**numbers, **rt.capture.optimizer_numbers(numbers.get("step"))}
     native.optim_step(params, grads, states, rule, numbers, stream())
     ran("optim_step")
     return True
@@ -29,6 +32,11 @@ def _step(rule, lists, numbers, composed):
         one = [None if x is None else [x[i]] for x in lists]
         one[1] = [contiguous(one[1][0])]
         if not _native_step(rule, one, numbers):
+            if rt.recording() is not None:
+                raise RuntimeError(
+                    "fastnn.cuda.graph: this optimizer step cannot be recorded: the kernel takes contiguous parameters of "
+                    f"float32, float64, float16 or bfloat16, got {lists[0][i].dtype} with strides {lists[0][i].strides}"
+                )
             composed(*one)
 
 

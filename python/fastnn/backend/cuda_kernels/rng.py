@@ -45,6 +45,14 @@ def words(xp, seed, offset, blocks):
     return xp.stack([c0, c1, c2, c3], 1)
 
 
+def _not_recorded(what):
+    if rt.recording() is not None:
+        raise RuntimeError(
+            f"fastnn.cuda.graph: {what} happens on the host, once, and not again when the step is replayed: do it outside "
+            "of the step"
+        )
+
+
 def _floating(dtype):
     return dtype.kind == "f" or dtype.name == "bfloat16"
 
@@ -56,13 +64,16 @@ class Generator:
         self.manual_seed(seed)
 
     def manual_seed(self, seed: int) -> None:
+        _not_recorded("manual_seed")
         self.initial_seed, self.offset = seed, 0
 
     def get_state(self) -> np.ndarray:
         """Seed and offset in words, 8 bytes each: torch's layout."""
+        _not_recorded("get_rng_state")
         return np.array([self.initial_seed, 4 * self.offset & 0xFFFFFFFFFFFFFFFF], np.uint64).view(np.uint8)
 
     def set_state(self, state: np.ndarray) -> None:
+        _not_recorded("set_rng_state")
         if state.dtype != np.uint8 or state.size != STATE_BYTES:
             raise ValueError(
                 f"set_state: the state of a generator on the device is {STATE_BYTES} bytes (uint8), got {state.size} of "
@@ -75,13 +86,24 @@ class Generator:
 
     # ---- the kernels, or, where they were not built, the same numbers by array functions ----
 
+    def place(self):
+        """(seed, offset, address of a {seed, offset} in device memory that they count from, or 0)."""
+        return (self.initial_seed, self.offset, 0) if rt.recording() is None else rt.capture.place(self)
+
+    def moved(self, blocks) -> None:
+        if rt.recording() is None:
+            self.offset += blocks
+        else:
+            rt.capture.moved(self, blocks)
+
     def _launch(self, name, out, *numbers):
-        used = getattr(native, name)(self.initial_seed, self.offset, described(out), *numbers, stream())
+        used = getattr(native, name)(*self.place(), described(out), *numbers, stream())
         ran(name)
-        self.offset += used
+        self.moved(used)
 
     def _words(self, out, each):
         """The words of out's elements: [n, 1] or, of two words an element, [n, 2]."""
+        _not_recorded("drawing without the compiled kernels")
         blocks = -(-out.size // each)
         w = words(arrays, self.initial_seed, self.offset, blocks)
         self.offset += blocks
@@ -220,6 +242,7 @@ class Generator:
 
     def on_host(self):
         """A generator of the host's, seeded by this stream."""
+        _not_recorded("a distribution that the host draws from (poisson, binomial, gamma, dirichlet)")
         seed = int(words(np, self.initial_seed, self.offset, 1)[0, 0])
         self.offset += 1
         return twins.Generator(seed)
@@ -266,8 +289,7 @@ def dropout(generator, x, p):
     if has("dropout") and is_float(x.dtype):
         mask = arrays.empty(t.shape, _BOOL)
         out = arrays.empty(t.shape, x.dtype)
-        seed, offset = generator.initial_seed, generator.offset
-        generator.offset += native.dropout(seed, offset, described(t), described(out), described(mask), p, stream())
+        generator.moved(native.dropout(*generator.place(), described(t), described(out), described(mask), p, stream()))
         ran("dropout")
         return _back(out, order), _back(mask, order)
     dropped = arrays.empty(t.shape, x.dtype)

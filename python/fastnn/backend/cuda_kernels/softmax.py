@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import cuda_runtime as rt
 from ._composed import module
 from ._composed import package as twin
 from ._native import arrays, contiguous, described, has, is_float, native, ran, scratch, stream, wide
@@ -80,7 +81,12 @@ def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothin
     n, classes = logits.shape
     if not _taken(logits, target, weight) or n == 0 or classes == 0:
         return twin.cross_entropy(logits, target, weight, ignore_index, label_smoothing, reduction)
-    _targets(logits, target, ignore_index)
+    if rt.recording() is None:
+        _targets(logits, target, ignore_index)
+    else:  # nobody waits for the answer here: such a row is left out, and a later replay raises
+        bad = (target != ignore_index) & ((target < 0) | (target >= classes))
+        rt.capture.check(bad, IndexError, f"cross_entropy: a target was out of bounds for {classes} classes")
+        target = arrays.where(bad, ignore_index, target)
     d = wide(logits.dtype)
     logits, target, weight = contiguous(logits), contiguous(target), contiguous(weight)
     lse, losses, total = arrays.empty(n, d), arrays.empty(n, d), arrays.empty((), d)

@@ -3,7 +3,8 @@
 import warnings
 
 import fastnn
-from fastnn.tensor import Tensor
+from fastnn._device import recording
+from fastnn.tensor import Tensor, wrap
 
 
 def _gradients(parameters) -> list:
@@ -22,6 +23,13 @@ def get_total_norm(tensors, norm_type: float = 2.0, error_if_nonfinite: bool = F
     if not tensors:
         return fastnn.tensor(0.0)
     total = Tensor._k.grad_norm([t._a for t in tensors], float(norm_type))
+    if recording() is not None and tensors[0].is_cuda:  # it stays on the device
+        if error_if_nonfinite:
+            raise RuntimeError(
+                "fastnn.cuda.graph: error_if_nonfinite=True looks at the norm, which a step cannot do while it is being "
+                "recorded: return the norm from the step and look at it after the call"
+            )
+        return wrap(total.astype(tensors[0]._a.dtype, copy=False))
     total = fastnn.tensor(float(total), dtype=tensors[0].dtype, device=tensors[0].device)
     if error_if_nonfinite and not bool(fastnn.isfinite(total)):
         raise RuntimeError(
@@ -48,7 +56,13 @@ def clip_grad_norm_(parameters, max_norm: float, norm_type: float = 2.0, error_i
 def _scale(gradients, max_norm, total):
     if gradients:
         # One rounding to the gradients' precision at each step, as torch: quotient, then clamp to 1, then product.
-        factor = float((max_norm / (total + 1e-6)).clamp(max=1.0))
+        factor = (max_norm / (total + 1e-6)).clamp(max=1.0)
+        if recording() is not None and factor.is_cuda:
+            for g in gradients:
+                g._k.mul(g._a, factor._a.astype(g._a.dtype, copy=False), g._a)
+                g._bump()
+            return
+        factor = float(factor)
         if factor != 1.0:
             Tensor._k.scale_([g._a for g in gradients], factor)
 
