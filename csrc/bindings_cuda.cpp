@@ -84,6 +84,7 @@ PYBIND11_MODULE(_cuda, m) {
   fastnn::cuda::bind_elementwise(m);
   fastnn::cuda::bind_reduce(m);
   fastnn::cuda::bind_gemm(m);
+  fastnn::cuda::bind_conv2d(m);
   fastnn::cuda::bind_layers(m);
   fastnn::cuda::bind_optim(m);
   fastnn::cuda::bind_random(m);

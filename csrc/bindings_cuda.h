@@ -65,6 +65,7 @@ inline void* to_pointer(uintptr_t address) { return reinterpret_cast<void*>(addr
 void bind_elementwise(py::module_& m);
 void bind_reduce(py::module_& m);
 void bind_gemm(py::module_& m);
+void bind_conv2d(py::module_& m);
 void bind_layers(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_random(py::module_& m);

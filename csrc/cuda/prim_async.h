@@ -12,7 +12,7 @@
 #ifdef FASTNN_EMU
 namespace fastnn {
 namespace emu {
-void copy_async(void* shared, const void* global, bool valid, Where where);
+void copy_async(void* shared, const void* global, unsigned bytes, bool valid, Where where);
 void copy_commit();
 void copy_wait(unsigned groups_left, Where where);
 void load_matrix(uint32_t* r, const void* row, bool transposed, Where where);
@@ -39,10 +39,13 @@ void wgmma_wait(unsigned groups_left, Where where);
 namespace fastnn {
 namespace cuda {
 
-// ---- cp.async: 16 bytes from global to shared memory, zeros where not valid ----
+// ---- cp.async: 16 (or 8) bytes from global to shared memory, zeros where not valid ----
 #ifdef FASTNN_EMU
 inline void cp_async16(void* shared, const void* global, bool valid, FASTNN_EMU_PLACE) {
-  emu::copy_async(shared, global, valid, FASTNN_EMU_HERE);
+  emu::copy_async(shared, global, 16, valid, FASTNN_EMU_HERE);
+}
+inline void cp_async8(void* shared, const void* global, bool valid, FASTNN_EMU_PLACE) {
+  emu::copy_async(shared, global, 8, valid, FASTNN_EMU_HERE);
 }
 inline void cp_async_commit() { emu::copy_commit(); }
 template <int kGroupsLeft>
@@ -56,6 +59,11 @@ __device__ __forceinline__ uint32_t shared_address(const void* p) {
 __device__ __forceinline__ void cp_async16(void* shared, const void* global, bool valid) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global),
                "r"(valid ? 16 : 0)
+               : "memory");
+}
+__device__ __forceinline__ void cp_async8(void* shared, const void* global, bool valid) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(shared_address(shared)), "l"(global),
+               "r"(valid ? 8 : 0)
                : "memory");
 }
 __device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
@@ -227,8 +235,13 @@ __device__ __forceinline__ void wgmma_wait() {
 }
 template <class T, int N, int kTransA, int kTransB>
 __device__ __forceinline__ void wgmma_m64(float (&d)[N / 2], uint64_t a, uint64_t b, bool add) {
-  static_assert(N == 128 || N == 256, "see wgmma.h");
-  if constexpr (N == 128) {
+  static_assert(N == 64 || N == 128 || N == 256, "see wgmma.h");
+  if constexpr (N == 64) {
+    if constexpr (std::is_same<T, bf16>::value)
+      FASTNN_WGMMA_64("bf16");
+    else
+      FASTNN_WGMMA_64("f16");
+  } else if constexpr (N == 128) {
     if constexpr (std::is_same<T, bf16>::value)
       FASTNN_WGMMA_128("bf16");
     else

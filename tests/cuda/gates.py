@@ -3,7 +3,8 @@
 python tests/cuda/gates.py build/cuda/CMakeFiles/fastnn_cuda.dir     # the object files of a FASTNN_CUDA=ON build
 
 - no kernel spills registers or has a stack frame, but for those of ALLOWED_STACK, each with its reason;
-- the sm_90a GEMM consists of HGMMA fed by UTMALDG, the sm_80 one of HMMA fed by LDGSTS (cp.async) and LDSM (ldmatrix);
+- the sm_90a GEMM and convolution consist of HGMMA fed by UTMALDG, the sm_80 ones of HMMA fed by LDGSTS (cp.async) and
+  LDSM (ldmatrix);
 - the memory-bound kernels load 16 bytes at a time.
 """
 
@@ -23,6 +24,8 @@ INSTRUCTIONS = {
     "gemm_wgmma": ("sm_90a", ("HGMMA", "UTMALDG", "SYNCS")),
     "gemm_mma": ("sm_80", ("HMMA", "LDGSTS", "LDSM")),
     "gemm_3xtf32": ("sm_80", ("HMMA.1688.F32.TF32", "LDGSTS", "LDSM")),
+    "conv2d_wgmma": ("sm_90a", ("HGMMA", "UTMALDG", "SYNCS")),
+    "conv2d_mma": ("sm_80", ("HMMA", "LDGSTS", "LDSM", "FFMA", "STG.E.128")),
     "gemm_warptiled": ("sm_80", ("LDG.E.128", "LDS.128", "FFMA", "DFMA", "STG.E.128")),
 }
 # Memory-bound: 16-byte loads somewhere in the file's code.

@@ -22,12 +22,10 @@ struct MbarrierState {
 };
 
 struct TensorLoad {
-  TensorMap map;
+  std::function<void()> land;
   char* to;
-  uint32_t at;
-  Block* block;
+  size_t bytes;
   uint32_t barrier;
-  int c[3];
   void* token;
 };
 
@@ -60,6 +58,7 @@ struct Warpgroup {
 struct Copy {
   void* to;
   const void* from;
+  unsigned bytes;
   bool valid, landed;
 };
 struct ThreadCopies {
@@ -137,16 +136,14 @@ float element(const char* p, Mma type) {
   return type == Mma::Bf16 ? cuda::widen(cuda::bf16{bits}) : cuda::widen(cuda::f16{bits});
 }
 
-void land_load(const TensorLoad& l) {
-  const TensorMap& m = l.map;
-  note_write(l.to, size_t(m.box[0]) * m.box[1] * m.box[2] * m.element);
+void land_box(const TensorMap& m, char* arena, uint32_t start, const int (&c)[3]) {
   uint32_t row_bytes = m.box[0] * m.element;
   for (uint32_t z = 0; z < m.box[2]; ++z)
     for (uint32_t y = 0; y < m.box[1]; ++y)
       for (uint32_t x = 0; x < m.box[0]; ++x) {
-        int64_t g[3] = {int64_t(l.c[0]) + x, int64_t(l.c[1]) + y, int64_t(l.c[2]) + z};
-        uint32_t at = l.at + (z * m.box[1] + y) * row_bytes + x * m.element;
-        char* to = l.block->arena + (m.swizzle ? swizzled(at) : at);
+        int64_t g[3] = {int64_t(c[0]) + x, int64_t(c[1]) + y, int64_t(c[2]) + z};
+        uint32_t at = start + (z * m.box[1] + y) * row_bytes + x * m.element;
+        char* to = arena + (m.swizzle ? swizzled(at) : at);
         bool inside = true;
         for (int i = 0; i < 3; ++i) inside &= g[i] >= 0 && uint64_t(g[i]) < m.size[i];
         if (!inside) {
@@ -164,9 +161,9 @@ void land_copy(Copy& c) {
   if (c.landed) return;
   c.landed = true;
   if (c.valid)
-    std::memcpy(c.to, c.from, 16);
+    std::memcpy(c.to, c.from, c.bytes);
   else
-    std::memset(c.to, 0, 16);
+    std::memset(c.to, 0, c.bytes);
 }
 
 }  // namespace
@@ -204,11 +201,12 @@ bool async_land(Block* block) {
   s->loads.erase(s->loads.begin() + static_cast<long>(i));
   as_engine(tensor_engine(), [&] {
     acquire(l.token);
-    land_load(l);
+    note_write(l.to, l.bytes);
+    l.land();
     for (auto& b : s->barriers)
       if (b.at == l.barrier) {
         release(b.token[b.phase & 1]);
-        b.bytes -= int64_t(l.map.box[0]) * l.map.box[1] * l.map.box[2] * l.map.element;
+        b.bytes -= static_cast<int64_t>(l.bytes);
         complete(b);
       }
   });
@@ -216,13 +214,13 @@ bool async_land(Block* block) {
 }
 
 // ---- cp.async ----
-void copy_async(void* shared, const void* global, bool valid, Where where) {
+void copy_async(void* shared, const void* global, unsigned bytes, bool valid, Where where) {
   Quiet quiet;
-  check_aligned(shared, 16, where);
-  if (valid) check_aligned(global, 16, where);
+  check_aligned(shared, bytes, where);
+  if (valid) check_aligned(global, bytes, where);
   shared_address(shared, where);
-  std::memset(shared, 0xff, 16);
-  block()->async->copies[running()->view.linear].open.push_back({shared, global, valid, false});
+  std::memset(shared, 0xff, bytes);
+  block()->async->copies[running()->view.linear].open.push_back({shared, global, bytes, valid, false});
 }
 
 void copy_commit() {
@@ -246,8 +244,8 @@ void copy_wait(unsigned left, Where) {
     }
   }
   for (auto& copy : done) {  // the thread's own accesses, now that it may count on them
-    note_write(copy.to, 16);
-    if (copy.valid) note_read(copy.from, 16);
+    note_write(copy.to, copy.bytes);
+    if (copy.valid) note_read(copy.from, copy.bytes);
   }
   Quiet quiet;
   std::vector<Copy>().swap(done);
@@ -392,26 +390,28 @@ void barrier_wait(const uint64_t* b, unsigned parity, Where where) {
 }
 
 // ---- TMA ----
-void tensor_load(void* shared, const TensorMap* map, uint64_t* barrier, int c0, int c1, int c2, Where where) {
-  Quiet quiet;
-  TensorLoad l;
-  l.map = *map;
-  l.at = shared_address(shared, where);
-  size_t bytes = size_t(map->box[0]) * map->box[1] * map->box[2] * map->element;
+void queue_load(void* shared, size_t bytes, bool swizzle, uint64_t* barrier, std::function<void()> land, Where where) {
+  uint32_t at = shared_address(shared, where);
   check_aligned(shared, 128, where);
-  if (map->swizzle && l.at % 1024) fail(where, "TMA: a swizzled tile at shared address %u, no multiple of 1024", l.at);
-  if (l.at < kStaticOffset && l.at + bytes > block()->dynamic_bytes)
-    fail(where, "TMA: a box of %zu bytes at %u leaves the %zu bytes of shared memory", bytes, l.at,
+  if (swizzle && at % 1024) fail(where, "TMA: a swizzled tile at shared address %u, no multiple of 1024", at);
+  if (at < kStaticOffset && at + bytes > block()->dynamic_bytes)
+    fail(where, "TMA: a box of %zu bytes at %u leaves the %zu bytes of shared memory", bytes, at,
          block()->dynamic_bytes);
-  l.to = static_cast<char*>(shared);
-  l.block = block();
-  l.barrier = shared_address(barrier, where);
+  TensorLoad l{std::move(land), static_cast<char*>(shared), bytes, shared_address(barrier, where), new_token()};
   find(block(), l.barrier, where);
-  l.c[0] = c0, l.c[1] = c1, l.c[2] = c2;
-  l.token = new_token();
   release(l.token);
   std::memset(shared, 0xff, bytes);
-  block()->async->loads.push_back(l);
+  block()->async->loads.push_back(std::move(l));
+}
+
+void tensor_load(void* shared, const TensorMap* map, uint64_t* barrier, int c0, int c1, int c2, Where where) {
+  Quiet quiet;
+  const TensorMap m = *map;
+  char* arena = block()->arena;
+  uint32_t at = shared_address(shared, where);
+  queue_load(
+      shared, size_t(m.box[0]) * m.box[1] * m.box[2] * m.element, m.swizzle != 0, barrier,
+      [=] { land_box(m, arena, at, {c0, c1, c2}); }, where);
 }
 
 // ---- wgmma ----

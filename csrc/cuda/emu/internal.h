@@ -129,6 +129,8 @@ bool reverse_schedule();
 AsyncState* async_begin(Block* block);
 void async_end(Block* block);   // all threads have exited
 bool async_land(Block* block);  // lands one operation; false: there was none
+// A load by TMA: `land` moves the bytes when the schedule says, in the name of an engine of its own.
+void queue_load(void* shared, size_t bytes, bool swizzle, uint64_t* barrier, std::function<void()> land, Where where);
 
 }  // namespace emu
 }  // namespace fastnn

@@ -6,10 +6,10 @@ collects what an op's backward pass shall find again, for the tape to keep.
 
 from contextvars import ContextVar, Token
 
-CUDA_ONLY = ("warptiled", "tensorcore", "3xtf32")
-GEMM = ("naive", "tiled", *CUDA_ONLY, "avx2", "avx512", "blas", "auto")
+CUDA_ONLY = ("warptiled", "tensorcore", "3xtf32", "implicit")
+GEMM = ("naive", "tiled", "warptiled", "tensorcore", "3xtf32", "avx2", "avx512", "blas", "auto")
 ATTENTION = ("naive", "fused", "auto")  # the matrix of scores in memory, made of ops; one kernel without it
-CONV = ("naive", "im2col", "packed", "winograd", "auto")
+CONV = ("naive", "im2col", "implicit", "packed", "winograd", "auto")
 SEQUENCE = ("steps", "fused", "auto")  # a loop over the time steps in Python; the whole sequence in one kernel
 FAMILIES = {"gemm": GEMM, "conv": CONV, "attention": ATTENTION, "lstm": SEQUENCE, "gru": SEQUENCE, "rnn": SEQUENCE}
 
@@ -33,7 +33,7 @@ def available(family: str = "gemm") -> list[str]:
 
         here = set(FAMILIES[family]) - {"avx2", "avx512", *CUDA_ONLY} | set(_cpu.supported_isas())
     if devices is not None:
-        here |= {"naive", "tiled", *CUDA_ONLY}
+        here |= {"naive", "tiled", "im2col", *CUDA_ONLY}
     return [v for v in FAMILIES[family] if v in here]
 
 

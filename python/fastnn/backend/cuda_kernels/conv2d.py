@@ -1,9 +1,16 @@
-"""Convolutions, under their twins' names: im2col and a matrix product in one native call."""
+"""Convolutions, under their twins' names. The ladder (fastnn.kernels(conv=...)): `naive` is composed, `im2col` writes the
+windows out and multiplies (kernels(gemm=...) says how), `implicit` multiplies windows that it gathers while it reads;
+without a choice `implicit`, where it takes the shape and the dtype.
 
+`implicit` computes with channels last. An image or a weight that lies so in memory (torch's channels_last) is read as it
+is, and the result of one lies so too; others are turned on the way in, and the result on its way out.
+"""
+
+from .. import variants
 from ..numpy_kernels.conv2d import _check_shape, _output, _same_dtype
 from ._composed import module
 from ._native import arrays, code, contiguous, described, has, is_float, native, ran, scratch, stream
-from .gemm import _ACT, options
+from .gemm import _ACT, options, tf32
 
 twin = module("conv2d")
 _FORWARD, _INPUT, _WEIGHT = range(3)
@@ -22,7 +29,9 @@ def _sizes(x, w, out, stride, padding, dilation, groups):
     return numbers, depth
 
 
-def _run(task, sizes, first, second, bias, out, act):
+def _im2col(task, sizes, first, second, bias, residual, out, act):
+    if residual is not None:
+        raise ValueError("conv2d: a residual is added by the variant 'implicit' alone")
     memory, address = scratch(native.conv2d_workspace(task, *sizes, code(out.dtype)))
     native.conv2d(
         task, *sizes, described(contiguous(first)), described(contiguous(second)), described(contiguous(bias)),
@@ -32,9 +41,53 @@ def _run(task, sizes, first, second, bias, out, act):
     return out
 
 
-def _naive():
-    from .. import variants
+def is_last(a):
+    """Whether an image's channels lie last in memory, and not in order too."""
+    return a.ndim == 4 and not a.flags.c_contiguous and a.transpose(0, 2, 3, 1).flags.c_contiguous
 
+
+def _dense(a):
+    return a if is_last(a) else contiguous(a)
+
+
+def _empty(shape, dtype, last):
+    if not last:
+        return arrays.empty(shape, dtype)
+    n, c, h, w = shape
+    return arrays.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
+
+
+def _implicit(task, sizes, first, second, bias, residual, out, act):
+    given = task, *sizes, described(_dense(first)), described(_dense(second)), described(contiguous(bias))
+    if residual is not None:
+        if is_last(out) != is_last(residual):
+            lies = _empty(out.shape, out.dtype, is_last(out))
+            lies[...] = residual
+            residual = lies
+        residual = described(_dense(residual))
+    given = *given, residual, described(out), act
+    memory, address = scratch(native.conv2d_implicit(*given, None, tf32(), stream()))
+    native.conv2d_implicit(*given, address, tf32(), stream())
+    ran("conv2d_implicit")
+    return out
+
+
+def _rung(dims, sizes, dtype):
+    """The rung that runs: `implicit` where nothing else is asked for."""
+    variant = variants.current("conv")
+    if variant == "im2col" or (variant is None and variants.current("gemm") is not None):
+        return _im2col
+    if dims == 2 and native.conv2d_implicit_covers(*sizes, code(dtype)):
+        return _implicit
+    if variant == "implicit":
+        raise RuntimeError(
+            f"convolution: the variant 'implicit' takes two dimensions of float32, float16 and bfloat16, below 2^30 "
+            f"elements an image; got {dtype} and the numbers {sizes}"
+        )
+    return _im2col
+
+
+def _naive():
     return variants.current("conv") == "naive"
 
 
@@ -44,17 +97,24 @@ def _make(dims):
         getattr(twin, name + part) for part in ("", "_backward_input", "_backward_weight")
     )
 
-    def conv(x, w, bias, stride, padding, dilation, groups, act="none"):
+    def conv(x, w, bias, stride, padding, dilation, groups, act="none", residual=None):
         if not is_float(x.dtype) or not (x.size and w.size) or _naive() or act not in _ACT:
+            if residual is not None:
+                raise ValueError(f"{name}: a residual is added by the variant 'implicit' alone")
             return forward(x, w, bias, stride, padding, dilation, groups, act)
         out = _output(name, dims, x.shape, w.shape, stride, padding, dilation, groups)
         _same_dtype(name, "input", x, "weight", w)
         if bias is not None:
             _check_shape(name, "bias", bias, w.shape[:1])
             _same_dtype(name, "input", x, "bias", bias)
-        y = arrays.empty((x.shape[0], w.shape[0], *out), x.dtype)
+        shape = (x.shape[0], w.shape[0], *out)
+        if residual is not None:
+            _check_shape(name, "residual", residual, shape)
+            _same_dtype(name, "input", x, "residual", residual)
         sizes = _sizes(x.shape, w.shape, out, stride, padding, dilation, groups)
-        return _run(_FORWARD, sizes, x, w, bias, y, _ACT[act])
+        rung = _rung(dims, sizes, x.dtype)
+        y = _empty(shape, x.dtype, rung is _implicit and (is_last(x) or is_last(w)))
+        return rung(_FORWARD, sizes, x, w, bias, residual, y, _ACT[act])
 
     def conv_input(dy, w, x_shape, stride, padding, dilation, groups):
         if not is_float(dy.dtype) or not (dy.size and w.size) or _naive():
@@ -63,9 +123,10 @@ def _make(dims):
         out = _output(fn, dims, x_shape, w.shape, stride, padding, dilation, groups)
         _check_shape(fn, "dy", dy, (x_shape[0], w.shape[0], *out))
         _same_dtype(fn, "dy", dy, "weight", w)
-        dx = arrays.empty(tuple(x_shape), dy.dtype)
         sizes = _sizes(x_shape, w.shape, out, stride, padding, dilation, groups)
-        return _run(_INPUT, sizes, dy, w, None, dx, 0)
+        rung = _rung(dims, sizes, dy.dtype)
+        dx = _empty(tuple(x_shape), dy.dtype, rung is _implicit and (is_last(dy) or is_last(w)))
+        return rung(_INPUT, sizes, dy, w, None, None, dx, 0)
 
     def conv_weight(dy, x, w_shape, stride, padding, dilation, groups):
         if not is_float(dy.dtype) or not (dy.size and x.size) or _naive():
@@ -76,7 +137,7 @@ def _make(dims):
         _same_dtype(fn, "dy", dy, "input", x)
         dw = arrays.empty(tuple(w_shape), dy.dtype)
         sizes = _sizes(x.shape, w_shape, out, stride, padding, dilation, groups)
-        return _run(_WEIGHT, sizes, x, dy, None, dw, 0)
+        return _rung(dims, sizes, dy.dtype)(_WEIGHT, sizes, x, dy, None, None, dw, 0)
 
     return conv, conv_input, conv_weight
 
