@@ -313,8 +313,8 @@ def test_native_kernels_compute():
     losses(GPT, "AdamW", "cuda", steps=1)
     F.softmax(T.randn(3, 5, device="cuda"), 1)
     for kernel in (
-        "gemm conv2d softmax cross_entropy cross_entropy_backward layer_norm layer_norm_backward batch_norm pool2d embedding "
-        "segment_sum optim_step"
+        "gemm conv2d_implicit softmax cross_entropy cross_entropy_backward layer_norm layer_norm_backward batch_norm pool2d "
+        "embedding segment_sum optim_step"
     ).split():
         assert not hasattr(native, kernel) or launched.get(kernel), kernel
     for op in ("add", "relu", "relu_backward", "tanh", "gelu", "gelu_tanh", "reduce"):
