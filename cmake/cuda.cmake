@@ -28,6 +28,7 @@ set(FASTNN_CUDA_BINDINGS
   csrc/bindings_cuda_optim.cpp
   csrc/bindings_cuda_random.cpp
   csrc/bindings_cuda_reduce.cpp
+  csrc/bindings_cuda_rnn.cpp
 )
 
 if(FASTNN_CUDA STREQUAL "EMU")

@@ -88,4 +88,5 @@ PYBIND11_MODULE(_cuda, m) {
   fastnn::cuda::bind_layers(m);
   fastnn::cuda::bind_optim(m);
   fastnn::cuda::bind_random(m);
+  fastnn::cuda::bind_rnn(m);
 }

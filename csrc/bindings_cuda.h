@@ -69,6 +69,7 @@ void bind_conv2d(py::module_& m);
 void bind_layers(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_random(py::module_& m);
+void bind_rnn(py::module_& m);
 
 }  // namespace cuda
 }  // namespace fastnn

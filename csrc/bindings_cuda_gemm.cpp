@@ -20,7 +20,9 @@ void run(py::handle a_, py::handle b_, py::handle bias, py::handle c_, int act, 
   Array a = to_array(a_), b = to_array(b_), c = to_array(c_);
   const int lead = a.ndim - 2;
   need((lead == 0 || lead == 1) && b.ndim == a.ndim && c.ndim == a.ndim, fn, "a, b and c must be matrices or batches");
-  need(a.dtype == b.dtype && a.dtype == c.dtype && is_floating(a.dtype), fn, "a, b and c must be of one float dtype");
+  const bool wide = size_of(a.dtype) == 2 && c.dtype == Dtype::F32;  // the sums of 16-bit operands
+  need(a.dtype == b.dtype && (a.dtype == c.dtype || wide) && is_floating(a.dtype), fn,
+       "a, b and c must be of one float dtype");
   need(act >= 0 && act <= static_cast<int>(GemmAct::Sigmoid), fn, "unknown act");
   GemmArgs g = {};
   g.dtype = a.dtype;
@@ -42,7 +44,9 @@ void run(py::handle a_, py::handle b_, py::handle bias, py::handle c_, int act, 
   g.act = static_cast<GemmAct>(act);
   g.accumulate = accumulate;
   need(!accumulate || act == 0, fn, "accumulate takes no activation");
-  if (g.m && g.n && g.batch) gemm(g, options(variant, tf32), to_stream(stream));
+  GemmOptions o = options(variant, tf32);
+  o.wide = wide;
+  if (g.m && g.n && g.batch) gemm(g, o, to_stream(stream));
 }
 
 }  // namespace

@@ -165,6 +165,58 @@ def convolutions():
         )  # fmt: skip
 
 
+def weights_of(gates, steps, batch, features, hidden, dtype):
+    """(x [steps * batch, features], w_ih, w_hh, b_ih, b_hh) of one layer."""
+    scale = hidden**-0.5
+    shapes = (gates * hidden, features), (gates * hidden, hidden), (gates * hidden,), (gates * hidden,)
+    return random(steps * batch, features, dtype=dtype), *(
+        random(*n, dtype=dtype) * cp.dtype(dtype).type(scale) for n in shapes
+    )
+
+
+def recurrent():
+    """Training's forward pass, and both passes, of one layer against cuDNN's."""
+    for cell, gates, steps, batch, features, hidden, dtype in (
+        ("LSTM", 4, 512, 64, 1024, 1024, "float16"), ("LSTM", 4, 256, 32, 512, 512, "float32"),
+        ("LSTM", 4, 512, 1, 256, 256, "float32"), ("LSTM", 4, 35, 20, 200, 200, "float32"),
+        ("GRU", 3, 256, 64, 512, 512, "float16"), ("GRU", 3, 64, 32, 128, 256, "float32"),
+    ):  # fmt: skip
+        net = getattr(torch.nn, cell)(features, hidden).to("cuda", getattr(torch, dtype))
+        sizes, dy = (batch,) * steps, random(steps * batch, hidden, dtype=dtype)
+        needs = (True, False, False, *(True,) * 4, False)
+
+        def forward(x, *w, cell=cell, sizes=sizes):
+            return k.rnn_layer(cell, x, None, None, [(*w, None)], sizes, True)
+
+        def both(x, *w, cell=cell, sizes=sizes, dy=dy, forward=forward, needs=needs):
+            y, _, _, kept = forward(x, *w)
+            return k.rnn_layer_backward(cell, dy, None, None, x, None, None, [(*w, None)], sizes, y, kept, needs)
+
+        def vendor(x, *_, net=net, shape=(steps, batch, features)):
+            with torch.enable_grad():
+                return net(x.detach().reshape(shape).requires_grad_())[0]
+
+        def vendor_both(x, *_, net=net, vendor=vendor, dy=dy):
+            y = vendor(x)
+            y.backward(torch.from_dlpack(dy).reshape(y.shape))
+
+        work = 2 * steps * batch * gates * hidden * (features + hidden)
+        make = partial(weights_of, gates, steps, batch, features, hidden, dtype)
+        shape = (steps, batch, features, hidden)
+        measure(f"{cell} forward", shape, dtype, forward, vendor, make, ("flops", work), "cudnn", torch.from_dlpack)
+        measure(
+            f"{cell} forward + backward",
+            shape,
+            dtype,
+            both,
+            vendor_both,
+            make,
+            ("flops", 3 * work),
+            "cudnn",
+            torch.from_dlpack,
+        )
+
+
 def main():
     gemms()
     if torch is None or not torch.cuda.is_available():
@@ -173,6 +225,7 @@ def main():
     with torch.no_grad():
         memory_bound()
         convolutions()
+        recurrent()
     sys.exit(f"failed: {_failed}" if _failed else 0)
 
 

@@ -67,6 +67,24 @@ def main():
         failures += report(
             "conv2d", image.shape, dtype, error(got, numpy_kernels.conv2d(image.astype("f8"), taps.astype("f8"), *how))
         )
+    sizes, hidden = ((3, 2), 9) if small else ((37,) * 20 + (11,) * 9, 150)
+    for dtype in ("float32", "float16", "float64"):
+        for cell, gates in (("RNN_TANH", 1), ("LSTM", 4), ("GRU", 3)):
+            x = rng.standard_normal((sum(sizes), 13)).astype(dtype)
+            shapes = (gates * hidden, 13), (gates * hidden, hidden), (gates * hidden,), (gates * hidden,)
+            w = [(rng.standard_normal(n) * 0.1).astype(dtype) for n in shapes]
+            got, *_, kept = k.rnn_layer(cell, cp.asarray(x), None, None, [(*map(cp.asarray, w), None)], sizes, True)
+            w8 = [(*(a.astype("f8") for a in w), None)]
+            want, *_, kept8 = numpy_kernels.rnn_layer(cell, x.astype("f8"), None, None, w8, sizes, True)
+            failures += report(cell, (sizes[0], len(sizes), hidden), dtype, error(got, want))
+            dy, needs = rng.standard_normal(want.shape).astype(dtype), (True, False, False, *(True,) * 4, False)
+            given = cp.asarray(x), None, None, [(*map(cp.asarray, w), None)], sizes, got, kept, needs
+            grads = k.rnn_layer_backward(cell, cp.asarray(dy), None, None, *given)
+            given = x.astype("f8"), None, None, w8, sizes, want, kept8, needs
+            wanted = numpy_kernels.rnn_layer_backward(cell, dy.astype("f8"), None, None, *given)
+            for name, a, b in zip(("dx", "", "", "dw_ih", "dw_hh", "db_ih", "db_hh"), grads, wanted, strict=False):
+                if name:
+                    failures += report(f"{cell} {name}", (sizes[0], len(sizes), hidden), dtype, error(a, b))
     cp.cuda.runtime.deviceSynchronize()
     sys.exit(failures > 0)
 

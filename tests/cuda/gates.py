@@ -5,6 +5,7 @@ python tests/cuda/gates.py build/cuda/CMakeFiles/fastnn_cuda.dir     # the objec
 - no kernel spills registers or has a stack frame, but for those of ALLOWED_STACK, each with its reason;
 - the sm_90a GEMM and convolution consist of HGMMA fed by UTMALDG, the sm_80 ones of HMMA fed by LDGSTS (cp.async) and
   LDSM (ldmatrix);
+- recurrent layers multiply on tensor cores, 16 bytes a lane from shared memory and from L2;
 - the memory-bound kernels load 16 bytes at a time.
 """
 
@@ -26,6 +27,8 @@ INSTRUCTIONS = {
     "gemm_3xtf32": ("sm_80", ("HMMA.1688.F32.TF32", "LDGSTS", "LDSM")),
     "conv2d_wgmma": ("sm_90a", ("HGMMA", "UTMALDG", "SYNCS")),
     "conv2d_mma": ("sm_80", ("HMMA", "LDGSTS", "LDSM", "FFMA", "STG.E.128")),
+    "rnn": ("sm_80", ("HMMA.16816.F32.BF16", "HMMA.1688.F32.TF32", "LDS.128", "LDG.E.128")),
+    "rnn_backward": ("sm_80", ("HMMA.16816.F32.BF16", "HMMA.1688.F32.TF32", "LDS.128", "LDG.E.128")),
     "gemm_warptiled": ("sm_80", ("LDG.E.128", "LDS.128", "FFMA", "DFMA", "STG.E.128")),
 }
 # Memory-bound: 16-byte loads somewhere in the file's code.

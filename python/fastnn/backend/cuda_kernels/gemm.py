@@ -2,6 +2,8 @@
 (float32's accuracy from tensor cores, which TF32 alone does not have); without a choice the best that takes the operands.
 `backends.cuda.matmul.allow_3xtf32 = False` leaves float32 to the ordinary units."""
 
+import numpy as np
+
 from ... import _settings
 from ...backends import cuda as _switches
 from .. import variants
@@ -63,6 +65,16 @@ def gemm(a, b, bias=None, act="none", out=None, accumulate=False):
         *options(),
         stream(),
     )
+    ran("gemm")
+    return c
+
+
+def gemm_wide(a, b):
+    """a @ b of 16-bit floats in float32, as it is summed; of others as gemm's."""
+    if a.dtype.itemsize != 2:
+        return gemm(a, b)
+    c = arrays.empty((a.shape[0], b.shape[1]), np.float32)
+    native.gemm(described(a), described(b), None, described(c), 0, False, *options(), stream())
     ran("gemm")
     return c
 

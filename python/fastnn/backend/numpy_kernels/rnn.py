@@ -167,6 +167,8 @@ def _wide(*arrays):
 class Layer:
     """A recurrent layer made of a product, a sum, fresh memory and the two passes over the steps."""
 
+    halves = False  # whether the passes take 16-bit types
+
     def __init__(self, gemm, add_up, empty, forward, backward):
         self.gemm, self.sum, self.empty, self.steps, self.steps_backward = gemm, add_up, empty, forward, backward
 
@@ -228,7 +230,7 @@ class Layer:
         return dx, dh0, carry if cell == "LSTM" and needs[2] else None, (dw_ih, dw_hh, db_ih, db_hh, dw_hr)
 
     def forward(self, cell, x, h0, c0, weights, sizes, keep):
-        if x.dtype.itemsize == 2:  # computed in float32, rounded once
+        if x.dtype.itemsize == 2 and not self.halves:  # computed in float32, rounded once
             y, h, c, kept = self.forward(cell, *_wide(x, h0, c0), [_wide(*w) for w in weights], sizes, keep)
             return *(None if a is None else a.astype(x.dtype) for a in (y, h, c)), (kept, y)
         places, width = Sizes(sizes), weights[0][1].shape[1]
@@ -245,7 +247,7 @@ class Layer:
         return y, np.stack(h), np.stack(c) if cell == "LSTM" else None, kept
 
     def backward(self, cell, dy, dh, dc, x, h0, c0, weights, sizes, y, kept, needs):
-        if x.dtype.itemsize == 2:
+        if x.dtype.itemsize == 2 and not self.halves:
             kept, y = kept
             wide, weights = _wide(dy, dh, dc, x, h0, c0), [_wide(*w) for w in weights]
             found = self.backward(cell, *wide, weights, sizes, y, kept, needs)

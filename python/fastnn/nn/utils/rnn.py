@@ -32,15 +32,21 @@ class PackedSequence(_Fields):
         return tuple(self)
 
     def to(self, *args, **kwargs):
-        """The same sequences with data.to(...)."""
+        """The same sequences with data.to(...), and the indices on its device; batch_sizes stays on the CPU."""
         data = self.data.to(*args, **kwargs)
-        return self if data is self.data else self._replace(data=data)
+        if data is self.data:
+            return self
+        order, back = (None if i is None else i.to(data.device) for i in (self.sorted_indices, self.unsorted_indices))
+        return type(self)(data, self.batch_sizes, order, back)
 
     def pin_memory(self):
         return self
 
     def cpu(self):
-        return self
+        return self.to("cpu")
+
+    def cuda(self, device=None):
+        return self.to("cuda" if device is None else device)
 
     def float(self):
         return self.to(dtype=fastnn.float32)
@@ -59,7 +65,7 @@ class PackedSequence(_Fields):
 
     @property
     def is_cuda(self) -> bool:
-        return False
+        return self.data.is_cuda
 
     def is_pinned(self) -> bool:
         return False
@@ -70,13 +76,15 @@ def invert_permutation(permutation):
     if permutation is None:
         return None
     inverse = fastnn.empty_like(permutation)
-    inverse[permutation] = fastnn.arange(permutation.numel())
+    inverse[permutation] = fastnn.arange(permutation.numel(), device=permutation.device)
     return inverse
 
 
 def _lengths(lengths):
     if not isinstance(lengths, fastnn.Tensor):
-        lengths = fastnn.tensor([int(n) for n in lengths], dtype=fastnn.int64)
+        lengths = fastnn.tensor([int(n) for n in lengths], dtype=fastnn.int64, device="cpu")
+    if lengths.is_cuda:
+        raise RuntimeError(f"expected lengths on the CPU, but they are on {lengths.device}: pass lengths.cpu()")
     if lengths.dim() != 1:
         raise RuntimeError(f"expected lengths to be one-dimensional, but got shape {list(lengths.shape)}")
     return lengths.to(fastnn.int64)
@@ -86,7 +94,7 @@ def pack_padded_sequence(input, lengths, batch_first: bool = False, enforce_sort
     """Packs sequences padded to input [L, N, ...] ([N, L, ...] with batch_first), lengths [N] long.
 
     They must lie in order of decreasing length unless enforce_sorted=False. Raises RuntimeError where they do not, for a
-    length below 1 or above L, or where lengths are not N."""
+    length below 1 or above L, or where lengths are not N, or a tensor that is not on the CPU."""
     lengths = _lengths(lengths)
     if not batch_first:
         input = input.transpose(0, 1)
@@ -118,9 +126,11 @@ def pack_padded_sequence(input, lengths, batch_first: bool = False, enforce_sort
         for t in range(n):
             batch_sizes[t] += 1
     source = range(batch) if order is None else order.tolist()
-    rows = fastnn.tensor([source[b] * longest + t for t in range(steps) for b in range(batch_sizes[t])])
+    rows = [source[b] * longest + t for t in range(steps) for b in range(batch_sizes[t])]
+    rows = fastnn.tensor(rows, device=input.device)
     data = input.reshape(batch * longest, *input.shape[2:]).index_select(0, rows)
-    return PackedSequence(data, fastnn.tensor(batch_sizes), order, None)
+    order = None if order is None else order.to(input.device)
+    return PackedSequence(data, fastnn.tensor(batch_sizes, device="cpu"), order, None)
 
 
 def pad_packed_sequence(sequence, batch_first: bool = False, padding_value: float = 0.0, total_length=None):
@@ -153,8 +163,8 @@ def pad_packed_sequence(sequence, batch_first: bool = False, padding_value: floa
         rows = [table[t][b] for t in range(longest) for b in order]
         shape = (longest, batch)
     filled = fastnn.cat([data, data.new_full((1, *data.shape[1:]), padding_value)])
-    padded = filled.index_select(0, fastnn.tensor(rows)).reshape(*shape, *data.shape[1:])
-    return padded, fastnn.tensor([lengths[b] for b in order])
+    padded = filled.index_select(0, fastnn.tensor(rows, device=data.device)).reshape(*shape, *data.shape[1:])
+    return padded, fastnn.tensor([lengths[b] for b in order], device="cpu")
 
 
 def pad_sequence(sequences, batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"):
