@@ -440,6 +440,11 @@ case(
     (5, 2, 4),
     twice=False,
 )
+case(
+    "linear_cross_entropy",
+    lambda T, x, w, b: T.nn.functional.linear_cross_entropy(x, w, T.tensor([1, 0, 4]), linear_bias=b, label_smoothing=0.1),
+    (3, 2), (5, 2), (5,),
+)  # fmt: skip
 case("cross_entropy images", lambda T, x: T.nn.functional.cross_entropy(x, T.tensor([[[2, 0], [1, 1]]])), (1, 3, 2, 2))
 case("cross_entropy probabilities", lambda T, x, p: T.nn.functional.cross_entropy(x, p.softmax(1)), (2, 3), (2, 3))
 case("embedding", lambda T, w: T.nn.functional.embedding(T.tensor([[0, 2], [2, 1]]), w) ** 2, (3, 2))

@@ -414,3 +414,25 @@ def test_other_threads_go_on_while_a_step_is_recorded():
 
     T.cuda.graph(step, warmup=0)(T.ones(2, device="cuda"))
     assert found[0][0].shape == (3,) and found[0][1] is False
+
+
+def test_linear_cross_entropy_is_recorded():
+    """No values are needed on the host in between."""
+    x, y = T.randn(6, 3, device="cuda"), T.tensor([0, 1, 2, 30, 39, 3], device="cuda")
+
+    def losses(captured):
+        T.manual_seed(2)
+        layer = nn.LinearCrossEntropyLoss(3, 40, bias=True, label_smoothing=0.1).cuda()
+        opt = T.optim.SGD(layer.parameters(), lr=0.5)
+
+        def step(x, y):
+            opt.zero_grad()
+            loss = layer(x, y)
+            loss.backward()
+            opt.step()
+            return loss
+
+        step = T.cuda.graph(step) if captured else step
+        return [step(x, y).item() for _ in range(5)]
+
+    assert losses(True) == losses(False)

@@ -15,7 +15,8 @@ upsample_bilinear grid_sample affine_grid
 sigmoid tanh relu relu_ relu6 leaky_relu prelu elu selu celu silu gelu softplus softsign hardtanh hardsigmoid hardswish
 mish rrelu logsigmoid tanhshrink softshrink hardshrink threshold glu softmax softmin log_softmax gumbel_softmax
 leaky_relu_ elu_ celu_ selu_ hardtanh_ threshold_ rrelu_
-mse_loss l1_loss smooth_l1_loss huber_loss cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits
+mse_loss l1_loss smooth_l1_loss huber_loss cross_entropy linear_cross_entropy nll_loss binary_cross_entropy
+binary_cross_entropy_with_logits
 kl_div ctc_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss
 hinge_embedding_loss soft_margin_loss margin_ranking_loss cosine_embedding_loss
 triplet_margin_loss triplet_margin_with_distance_loss

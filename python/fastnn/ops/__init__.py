@@ -32,6 +32,7 @@ from .interpolate import *  # noqa: F403
 from .grid_sample import *  # noqa: F403
 from .softmax import *  # noqa: F403
 from .cross_entropy import *  # noqa: F403
+from .linear_cross_entropy import *  # noqa: F403
 from .loss import *  # noqa: F403
 from .margin_loss import *  # noqa: F403
 from .ctc_loss import *  # noqa: F403

@@ -129,7 +129,10 @@ def cross_entropy_backward(dloss, logits, target, weight, ignore_index, label_sm
     d = sub(mul(softmax, wrap(m.sum(1, keepdims=True))), wrap(m))
     if reduction == "none":
         return mul(reshape(dloss, (-1, 1)), d)
-    return mul(dloss if reduction == "sum" else div(dloss, total_weight), d)
+    if reduction == "sum":
+        return mul(dloss, d)
+    total = getattr(total_weight, "array", None)  # a device keeps it there
+    return mul(div(dloss, total_weight if total is None else wrap(total.astype(dloss._a.dtype, copy=False))), d)
 
 
 def _from_probabilities(input, target, weight, reduction, label_smoothing):

@@ -7,6 +7,7 @@ from .elementwise import *  # noqa: F403
 from .embedding import *  # noqa: F403
 from .gemm import *  # noqa: F403
 from .layout import *  # noqa: F403
+from .linear_cross_entropy import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .optim import *  # noqa: F403
 from .pool2d import *  # noqa: F403

@@ -3,7 +3,6 @@
 import numpy as np
 
 from .. import cuda_runtime as rt
-from ._composed import module
 from ._composed import package as twin
 from ._native import arrays, contiguous, described, has, is_float, native, ran, scratch, stream, wide
 
@@ -52,7 +51,6 @@ def logsumexp(x, dim=None, keepdim=False):
 
 
 _REDUCTION = {"none": 0, "mean": 1, "sum": 2}
-_targets = module("softmax")._targets
 
 
 class _Total:
@@ -70,6 +68,18 @@ class _Total:
         return x / self.array.astype(x.dtype)
 
 
+def _targets_checked(target, classes, ignore_index):
+    """target; IndexError for an id outside [0, classes) that is not ignore_index. While a step is being recorded nobody waits
+    for the answer: such a row is left out, and a later replay raises."""
+    bad = (target != ignore_index) & ((target < 0) | (target >= classes))
+    if rt.recording() is not None:
+        rt.capture.check(bad, IndexError, f"cross_entropy: a target was out of bounds for {classes} classes")
+        return arrays.where(bad, ignore_index, target)
+    if bad.any():
+        raise IndexError(f"cross_entropy: target {int(target[bad][0])} is out of bounds for {classes} classes")
+    return target
+
+
 def _taken(logits, target, weight):
     return is_float(logits.dtype) and target.dtype == _INT64 and (weight is None or weight.dtype == logits.dtype)
 
@@ -81,12 +91,7 @@ def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothin
     n, classes = logits.shape
     if not _taken(logits, target, weight) or n == 0 or classes == 0:
         return twin.cross_entropy(logits, target, weight, ignore_index, label_smoothing, reduction)
-    if rt.recording() is None:
-        _targets(logits, target, ignore_index)
-    else:  # nobody waits for the answer here: such a row is left out, and a later replay raises
-        bad = (target != ignore_index) & ((target < 0) | (target >= classes))
-        rt.capture.check(bad, IndexError, f"cross_entropy: a target was out of bounds for {classes} classes")
-        target = arrays.where(bad, ignore_index, target)
+    target = _targets_checked(target, classes, ignore_index)
     d = wide(logits.dtype)
     logits, target, weight = contiguous(logits), contiguous(target), contiguous(weight)
     lse, losses, total = arrays.empty(n, d), arrays.empty(n, d), arrays.empty((), d)

@@ -13,6 +13,7 @@ from .gemm import *  # noqa: F403
 from .interpolate import *  # noqa: F403
 from .layers import *  # noqa: F403
 from .linalg import *  # noqa: F403
+from .linear_cross_entropy import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .optim import *  # noqa: F403
 from .optim_more import *  # noqa: F403

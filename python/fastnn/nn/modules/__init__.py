@@ -56,6 +56,7 @@ from fastnn.nn.modules.flatten import Flatten, Unflatten
 from fastnn.nn.modules.fold import Fold, Unfold
 from fastnn.nn.modules.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from fastnn.nn.modules.linear import Bilinear, Identity, LazyLinear, Linear
+from fastnn.nn.modules.linear_cross_entropy import LinearCrossEntropyLoss, LinearCrossEntropyOptions
 from fastnn.nn.modules.loss import (
     BCELoss,
     BCEWithLogitsLoss,
