@@ -410,3 +410,63 @@ def test_3xtf32():
     assert np.all(np.abs(plain - want) <= 4 * np.sqrt(128) * 2.0**-24 * size)
     if T.backend.cuda_runtime.native is not None:
         assert (plain != named).any()
+
+
+def conv_step(device, memory_format, depthwise=False):
+    """A residual block with everything around it: (the output's strides, its values and gradients)."""
+    T.manual_seed(3)
+    layers = nn.ModuleList([
+        nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.Conv2d(16, 16, 3, stride=2, padding=1),
+        nn.Conv2d(16, 16, 3, padding=1, groups=16 if depthwise else 1), nn.Conv2d(16, 8, 1),
+        nn.ConvTranspose2d(8, 8, 3, stride=2, padding=1),
+    ]).to(device)  # fmt: skip
+    x = T.randn(2, 3, 13, 12).to(device).contiguous(memory_format=memory_format).requires_grad_()
+    h = F.max_pool2d(F.relu(layers[1](layers[0](x))), 2)
+    h = layers[2](h)
+    h = F.gelu(h + layers[3](h))
+    y = layers[5](layers[4](h)) * 0.5
+    y.square().mean().backward()
+    found = [y.detach(), x.grad, *(p.grad for p in layers.parameters())]
+    return y.stride(), [t.cpu().numpy() for t in found]
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_channels_last(depthwise):
+    """Channels that lie last stay so through a network's layers, and change no value."""
+    _, want = conv_step("cpu", T.contiguous_format, depthwise)
+    planes, first = conv_step("cuda", T.contiguous_format, depthwise)
+    strides, last = conv_step("cuda", T.channels_last, depthwise)
+    assert planes == (200, 25, 5, 1)
+    if T.backend.cuda_runtime.native is not None:
+        assert strides == (200, 1, 40, 8)
+    for a, b, c in zip(want, first, last, strict=True):
+        np.testing.assert_allclose(b, a, rtol=2e-4, atol=2e-6)
+        np.testing.assert_allclose(c, a, rtol=2e-4, atol=2e-6)
+
+
+def test_convolution_variants():
+    """Each rung gives the same; the implicit one adds a residual, refuses what it does not take, and says so."""
+    x, w, b = (T.randn(*s) for s in ((2, 8, 9, 7), (12, 8, 3, 3), (12,)))
+    want = F.conv2d(x.double(), w.double(), b.double(), 2, 1).numpy()
+    x, w, b = x.cuda(), w.cuda(), b.cuda()
+    for variant in ("naive", "im2col", "implicit", "auto"):
+        with T.kernels(conv=variant):
+            np.testing.assert_allclose(F.conv2d(x, w, b, 2, 1).cpu().numpy(), want, rtol=1e-5, atol=1e-5)
+    with T.kernels(conv="implicit"):
+        half = F.conv2d(x.half(), w.half(), b.half(), 2, 1).cpu().numpy()
+        np.testing.assert_allclose(half, want, rtol=5e-3, atol=2e-2)
+        if T.backend.cuda_runtime.native is not None:
+            with pytest.raises(RuntimeError, match="implicit"):
+                F.conv2d(x.double(), w.double())
+    if T.backend.cuda_runtime.native is None:
+        return
+    from fastnn.backend import cuda_kernels as k
+
+    how = ((2, 2), (1, 1), (1, 1), 1)
+    residual = T.randn(*want.shape)
+    for given in (residual.cuda(), residual.cuda().contiguous(memory_format=T.channels_last)):
+        y = k.conv2d(x._a, w._a, b._a, *how, "relu", residual=given._a)
+        sums = np.maximum(want + residual.numpy(), 0)
+        np.testing.assert_allclose(T.backend.cuda_runtime.arrays.asnumpy(y), sums, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match="residual"), T.kernels(conv="im2col"):
+        k.conv2d(x._a, w._a, b._a, *how, residual=residual.cuda()._a)

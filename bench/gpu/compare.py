@@ -150,19 +150,57 @@ def memory_bound():
     )
 
 
-def images(n, c, size, out):
-    return random(n, c, size, size), random(out, c, 3, 3)
+def images(shape, dtype, last):
+    a = random(*shape, dtype=dtype)
+    return cp.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) if last else a
+
+
+# ResNet-50's convolutions: channels, size, channels out, taps, stride; then a depthwise one (groups).
+_LAYERS = (
+    (3, 224, 64, 7, 2, 1), (64, 56, 64, 1, 1, 1), (64, 56, 64, 3, 1, 1), (64, 56, 256, 1, 1, 1), (256, 56, 64, 1, 1, 1),
+    (256, 56, 128, 1, 1, 1), (128, 56, 128, 3, 2, 1), (128, 28, 512, 1, 1, 1), (256, 56, 512, 1, 2, 1),
+    (512, 28, 128, 1, 1, 1), (128, 28, 128, 3, 1, 1), (256, 28, 256, 3, 2, 1), (256, 14, 1024, 1, 1, 1),
+    (512, 28, 1024, 1, 2, 1), (1024, 14, 256, 1, 1, 1), (256, 14, 256, 3, 1, 1), (512, 14, 512, 3, 2, 1),
+    (512, 7, 2048, 1, 1, 1), (1024, 14, 2048, 1, 2, 1), (2048, 7, 512, 1, 1, 1), (512, 7, 512, 3, 1, 1),
+    (256, 28, 256, 3, 1, 256),
+)  # fmt: skip
+
+
+def _ours(task, how, x, w, dy):
+    if task == "dx":
+        return k.conv2d_backward_input(dy, w, x.shape, *how)
+    return k.conv2d_backward_weight(dy, x, w.shape, *how) if task == "dw" else k.conv2d(x, w, None, *how)
+
+
+def _cudnn(task, how, x, w, dy):
+    if task == "":
+        return torch.nn.functional.conv2d(x, w, None, *how)
+    wanted = [task == "dx", task == "dw", False]
+    return torch.ops.aten.convolution_backward(dy, x, w, None, *how[:3], False, [0, 0], how[3], wanted)
 
 
 def convolutions():
-    f = torch.nn.functional
-    for n, c, size, out in ((32, 64, 56, 64), (32, 256, 28, 256)):
-        how = (None, (1, 1), (1, 1), (1, 1), 1)
-        measure(
-            "conv2d 3x3", (n, c, size, size, out), "float32", lambda x, w, how=how: k.conv2d(x, w, *how),
-            lambda x, w: f.conv2d(x, w, padding=1), partial(images, n, c, size, out),
-            ("flops", 2 * n * out * size * size * c * 9), "cudnn", torch.from_dlpack,
-        )  # fmt: skip
+    """Three arrays for each task, so that every vendor's call sees real ones of its layout."""
+    torch.backends.cudnn.benchmark = True
+    n = 64
+    for dtype, last, layers in (
+        ("float16", True, _LAYERS), ("float32", True, _LAYERS[2:3] + _LAYERS[10:11]), ("float16", False, _LAYERS[2:3]),
+    ):  # fmt: skip
+        for c, size, out, taps, stride, groups in layers:
+            q = (size + 2 * (taps // 2) - taps) // stride + 1
+            how = ((stride, stride), (taps // 2, taps // 2), (1, 1), groups)
+            shapes = (n, c, size, size), (out, c // groups, taps, taps), (n, out, q, q)
+            name = f"{taps}x{taps}/{stride}" + (" depthwise" if groups > 1 else "") + ("" if last else " planes")
+
+            def make(shapes=shapes, dtype=dtype, last=last):
+                return tuple(images(s, dtype, last) for s in shapes)
+
+            for task in ("", "dx", "dw") if c > 3 else ("", "dw"):  # nobody asks for the gradient of photographs
+                measure(
+                    " ".join(("conv2d", task, name)).replace("  ", " "), (n, c, size, size, out), dtype,
+                    partial(_ours, task, how), partial(_cudnn, task, how), make,
+                    ("flops", 2 * n * out * q * q * (c // groups) * taps * taps), "cudnn", torch.from_dlpack,
+                )  # fmt: skip
 
 
 def weights_of(gates, steps, batch, features, hidden, dtype):

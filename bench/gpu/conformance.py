@@ -32,6 +32,38 @@ def report(op, shape, dtype, found):
     return bad
 
 
+def convolutions(rng, small):
+    """Every rung and every kernel of the implicit one: wgmma and mma.sync, FFMA, depthwise; channels first and last."""
+    failures = 0
+    for x, w, stride, dilation, groups in (
+        ((2, 64, 9, 10), (72, 64, 3, 3), (1, 2), (1, 1), 1), ((1, 128, 7, 7), (64, 128, 1, 1), (1, 1), (1, 1), 1),
+        ((2, 3, 21, 19), (24, 3, 7, 7), (2, 2), (1, 1), 1), ((2, 20, 9, 8), (12, 10, 3, 2), (2, 1), (2, 2), 2),
+        ((2, 24, 9, 11), (24, 1, 3, 3), (1, 2), (1, 1), 24), ((4, 64, 56, 56), (64, 64, 3, 3), (2, 2), (1, 1), 1),
+    )[: 5 if small else None]:  # fmt: skip
+        how = (stride, (w[2] // 2, w[3] // 2), dilation, groups)
+        for dtype in ("float16", "float32"):
+            image, taps = (rng.standard_normal(s).astype(dtype) for s in (x, w))
+            want = numpy_kernels.conv2d(image.astype("f8"), taps.astype("f8"), None, *how)
+            dy = rng.standard_normal(want.shape).astype(dtype)
+            dx = numpy_kernels.conv2d_backward_input(dy.astype("f8"), taps.astype("f8"), x, *how)
+            dw = numpy_kernels.conv2d_backward_weight(dy.astype("f8"), image.astype("f8"), w, *how)
+            for variant, last in (("im2col", False), ("implicit", False), ("implicit", True)):
+
+                def there(a, last=last):
+                    a = cp.asarray(a)
+                    return cp.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) if last else a
+
+                token = variants._variables["conv"].set(variant)
+                for op, got, right in (
+                    ("conv2d", k.conv2d(there(image), there(taps), None, *how), want),
+                    ("conv2d dx", k.conv2d_backward_input(there(dy), there(taps), x, *how), dx),
+                    ("conv2d dw", k.conv2d_backward_weight(there(dy), there(image), w, *how), dw),
+                ):
+                    failures += report(f"{op} {variant}" + " last" * last, (x, w), dtype, error(got, right))
+                variants._variables["conv"].reset(token)
+    return failures
+
+
 def main():
     small = "--small" in sys.argv
     rng = np.random.default_rng()
@@ -85,6 +117,7 @@ def main():
             for name, a, b in zip(("dx", "", "", "dw_ih", "dw_hh", "db_ih", "db_hh"), grads, wanted, strict=False):
                 if name:
                     failures += report(f"{cell} {name}", (sizes[0], len(sizes), hidden), dtype, error(a, b))
+    failures += convolutions(rng, small)
     cp.cuda.runtime.deviceSynchronize()
     sys.exit(failures > 0)
 

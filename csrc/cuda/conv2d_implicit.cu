@@ -110,6 +110,7 @@ bool conv_implicit_covers(const Conv2dShape& s, Dtype dtype) {
 size_t conv_implicit_workspace(const ConvArgs& a) {
   const Conv2dShape& s = a.shape;
   if (s.N <= 0 || s.K <= 0 || s.C <= 0 || s.P * s.Q <= 0) return 0;
+  if (conv_is_depthwise(s)) return conv_depthwise_workspace(a);
   ImplicitPlan p = implicit_plan(a);
   return p.first_bytes + p.second_bytes + p.parts_bytes;
 }
@@ -121,6 +122,7 @@ void conv_implicit(const ConvArgs& a, void* workspace, Stream stream) {
         "conv2d: the variant 'implicit' takes two dimensions of float32, bfloat16 and float16, below 2^30 elements an "
         "image");
   if (s.N <= 0 || s.K <= 0 || s.C <= 0 || s.P * s.Q <= 0) return;
+  if (conv_is_depthwise(s)) return conv_depthwise(a, workspace, stream);
   ImplicitPlan plan = implicit_plan(a);
   char* space = static_cast<char*>(workspace);
   auto i = [](int64_t v) { return static_cast<int>(v); };

@@ -6,7 +6,8 @@
 //            stride 1 that writes its own pixels. Nothing is multiplied by inserted zeros.
 //   weight   dw[k, rsc]  = sum over (n, p, q) of dy[npq, k] x[n, h, w, c], cut into parts whose float32 sums are added
 //            by a tree of a fixed shape.
-// The rungs: conv2d_mma.cu (sm_80: cp.async, and mma.sync or FFMA), conv2d_wgmma.cu (sm_90a: TMA's im2col mode, wgmma).
+// The rungs: conv2d_mma.cu (sm_80: cp.async, and mma.sync or FFMA), conv2d_wgmma.cu (sm_90a: TMA's im2col mode, wgmma);
+// groups of one channel are no matrices: conv2d_depthwise.cu.
 #pragma once
 #include "cuda/conv2d.h"
 #include "cuda/gemm_common.h"
@@ -73,6 +74,10 @@ void conv_add_parts(const float* parts, void* dw, Dtype dtype, int count, int64_
 // The rungs. pixels: how many of them 16 bytes hold, 1, or 2 of 16-bit elements with four channels.
 void conv_mma(const ConvProblem& p, ConvTask task, Dtype dtype, bool tf32, int pixels, Stream stream);
 
+// Groups of one input channel: all of the work but the refusals.
+bool conv_is_depthwise(const Conv2dShape& shape);
+size_t conv_depthwise_workspace(const ConvArgs& args);
+void conv_depthwise(const ConvArgs& args, void* workspace, Stream stream);
 bool conv_wgmma(const ConvProblem& p, ConvTask task, Dtype dtype, Stream stream);  // false: not for this shape
 
 }  // namespace cuda

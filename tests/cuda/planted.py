@@ -129,6 +129,11 @@ BUGS = [
         "conv2d_wgmma", "strided", "plain"),
     Bug("conv wgmma: pixels behind the padding's edge", "conv2d_wgmma.cu", "(w.count - 1) * w.step - (size - 1), -back",
         "w.count * w.step - (size - 1), -back", "conv2d_wgmma", "strided", "plain"),
+    Bug("depthwise: rows between the strides", "conv2d_depthwise.cu", "if (a % p.stride_h) continue;", "",
+        "conv2d_depthwise", "strided", "plain"),
+    Bug("depthwise: threads' sums are read too early", "conv2d_depthwise.cu",
+        "          __syncthreads();\n          if (threadIdx.x < half)", "          if (threadIdx.x < half)",
+        "conv2d_depthwise", "depthwise_many", "tsan", "data race"),
     # ---- recurrent layers ----
     Bug("rnn: a step begins before the grid has ended the last one", "rnn.cu",
         "    if (s + 1 < v.steps) grid_barrier(counter);\n", "", "rnn", "persistent_f32", "tsan", "data race"),

@@ -10,6 +10,9 @@
 namespace fastnn {
 namespace cuda {
 bool conv_wgmma(const ConvProblem&, ConvTask, Dtype, Stream) { return false; }
+bool conv_is_depthwise(const Conv2dShape&) { return false; }
+size_t conv_depthwise_workspace(const ConvArgs&) { return 0; }
+void conv_depthwise(const ConvArgs&, void*, Stream) {}
 }  // namespace cuda
 }  // namespace fastnn
 

@@ -9,6 +9,9 @@ namespace cuda {
 void conv_mma(const ConvProblem&, ConvTask, Dtype, bool, int, Stream) {
   throw std::logic_error("mma is not in this program");
 }
+bool conv_is_depthwise(const Conv2dShape&) { return false; }
+size_t conv_depthwise_workspace(const ConvArgs&) { return 0; }
+void conv_depthwise(const ConvArgs&, void*, Stream) {}
 }  // namespace cuda
 }  // namespace fastnn
 

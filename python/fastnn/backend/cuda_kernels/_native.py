@@ -64,3 +64,22 @@ def ran(name) -> None:
 
 def contiguous(a):
     return None if a is None else arrays.ascontiguousarray(a)
+
+
+# ---- channels last: images [N, C, H, W] that lie in memory as [N, H, W, C], torch's channels_last. What takes one as it
+# lies gives one back, so that the layout goes on from layer to layer.
+
+
+def is_last(a) -> bool:
+    """Whether an array is such an image, and not in order too."""
+    return a.ndim == 4 and not a.flags.c_contiguous and a.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def as_last(a):
+    """A view [N, H, W, C] of an image, in order where is_last; a copy in order where not."""
+    return arrays.ascontiguousarray(a.transpose(0, 2, 3, 1))
+
+
+def from_last(a):
+    """[N, H, W, C] as an image."""
+    return a.transpose(0, 3, 1, 2)

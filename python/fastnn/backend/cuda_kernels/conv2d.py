@@ -9,7 +9,21 @@ is, and the result of one lies so too; others are turned on the way in, and the 
 from .. import variants
 from ..numpy_kernels.conv2d import _check_shape, _output, _same_dtype
 from ._composed import module
-from ._native import arrays, code, contiguous, described, has, is_float, native, ran, scratch, stream
+from ._native import (
+    arrays,
+    as_last,
+    code,
+    contiguous,
+    described,
+    from_last,
+    has,
+    is_float,
+    is_last,
+    native,
+    ran,
+    scratch,
+    stream,
+)  # fmt: skip
 from .gemm import _ACT, options, tf32
 
 twin = module("conv2d")
@@ -41,11 +55,6 @@ def _im2col(task, sizes, first, second, bias, residual, out, act):
     return out
 
 
-def is_last(a):
-    """Whether an image's channels lie last in memory, and not in order too."""
-    return a.ndim == 4 and not a.flags.c_contiguous and a.transpose(0, 2, 3, 1).flags.c_contiguous
-
-
 def _dense(a):
     return a if is_last(a) else contiguous(a)
 
@@ -54,17 +63,13 @@ def _empty(shape, dtype, last):
     if not last:
         return arrays.empty(shape, dtype)
     n, c, h, w = shape
-    return arrays.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
+    return from_last(arrays.empty((n, h, w, c), dtype))
 
 
 def _implicit(task, sizes, first, second, bias, residual, out, act):
     given = task, *sizes, described(_dense(first)), described(_dense(second)), described(contiguous(bias))
     if residual is not None:
-        if is_last(out) != is_last(residual):
-            lies = _empty(out.shape, out.dtype, is_last(out))
-            lies[...] = residual
-            residual = lies
-        residual = described(_dense(residual))
+        residual = described(from_last(as_last(residual)) if is_last(out) else contiguous(residual))
     given = *given, residual, described(out), act
     memory, address = scratch(native.conv2d_implicit(*given, None, tf32(), stream()))
     native.conv2d_implicit(*given, address, tf32(), stream())

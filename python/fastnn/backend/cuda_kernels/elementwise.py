@@ -4,7 +4,7 @@ composed on the device."""
 import numpy as np
 
 from ._composed import package as twin
-from ._native import arrays, code, described, has, is_float, native, ndarray, ran, stream
+from ._native import arrays, code, described, from_last, has, is_float, is_last, native, ndarray, ran, stream
 
 _ops = native.elementwise_ops if has("elementwise") else {}
 _INT = (np.dtype(np.int64), np.dtype(np.int32))
@@ -35,6 +35,15 @@ def _takes(name, dtype):
     return is_float(dtype) or (dtype in _INT and name in _INTEGER_OPS)
 
 
+def _goes_along(x, y):
+    """Whether x, an image whose channels lie last, and y can be taken as [N, H, W, C], with a result of x's shape."""
+    if not isinstance(y, ndarray) or not y.ndim:
+        return True
+    if y.ndim != 4:
+        return False
+    return is_last(y) if y.shape == x.shape else all(n in (1, m) for n, m in zip(y.shape, x.shape, strict=True))
+
+
 def _binary(name, result=None, p=lambda *more: (0.0, 0.0), kernel=None):
     composed = getattr(twin, name)
     kernel = kernel or name
@@ -45,6 +54,9 @@ def _binary(name, result=None, p=lambda *more: (0.0, 0.0), kernel=None):
             *more, out = more
         a, b = x, y
         if isinstance(x, ndarray):
+            if out is None and is_last(x) and _goes_along(x, y):
+                y = y.transpose(0, 2, 3, 1) if isinstance(y, ndarray) and y.ndim else y
+                return from_last(f(x.transpose(0, 2, 3, 1), y, *more))
             dtype = x.dtype
             if isinstance(y, ndarray):
                 if y.dtype != dtype:
@@ -77,6 +89,8 @@ def _unary(name, result=None, p=lambda *more: (0.0, 0.0), kernel=None):
     def f(x, *more, out=None):
         if len(more) and (isinstance(more[-1], ndarray) or more[-1] is None) and name not in ("clamp",):
             *more, out = more
+        if out is None and is_last(x):
+            return from_last(f(x.transpose(0, 2, 3, 1), *more))
         if not _takes(kernel, x.dtype) or (
             out is not None and (out.dtype != (result or x.dtype) or out.shape != x.shape)
         ):
@@ -111,6 +125,8 @@ _numbers = (int, float, np.generic, type(None))
 def clamp(x, lo=None, hi=None, out=None):
     if not is_float(x.dtype) or not (isinstance(lo, _numbers) and isinstance(hi, _numbers)):
         return twin.clamp(x, lo, hi, out)
+    if out is None and is_last(x):
+        return from_last(clamp(x.transpose(0, 2, 3, 1), lo, hi))
     target = arrays.empty(x.shape, x.dtype) if out is None else out
     return run("clamp", target, x, None, None, *_bounds(lo, hi), x.dtype)
 
@@ -118,6 +134,8 @@ def clamp(x, lo=None, hi=None, out=None):
 def clamp_backward(dy, x, lo=None, hi=None):
     if not is_float(x.dtype) or dy.dtype != x.dtype or not (isinstance(lo, _numbers) and isinstance(hi, _numbers)):
         return twin.clamp_backward(dy, x, lo, hi)
+    if dy.shape == x.shape and is_last(x) and is_last(dy):
+        return from_last(clamp_backward(dy.transpose(0, 2, 3, 1), x.transpose(0, 2, 3, 1), lo, hi))
     shape = np.broadcast_shapes(dy.shape, x.shape)
     return run("clamp_backward", arrays.empty(shape, x.dtype), dy, x, None, *_bounds(lo, hi), x.dtype)
 
@@ -125,6 +143,8 @@ def clamp_backward(dy, x, lo=None, hi=None):
 def gelu(x, approximate="none", out=None):
     if not is_float(x.dtype):
         return twin.gelu(x, approximate, out)
+    if out is None and is_last(x):
+        return from_last(gelu(x.transpose(0, 2, 3, 1), approximate))
     target = arrays.empty(x.shape, x.dtype) if out is None else out
     return run("gelu" if approximate == "none" else "gelu_tanh", target, x, None, None, 0.0, 0.0, x.dtype)
 
@@ -132,6 +152,8 @@ def gelu(x, approximate="none", out=None):
 def gelu_backward(dy, x, approximate="none"):
     if not is_float(x.dtype) or dy.dtype != x.dtype:
         return twin.gelu_backward(dy, x, approximate)
+    if dy.shape == x.shape and is_last(x) and is_last(dy):
+        return from_last(gelu_backward(dy.transpose(0, 2, 3, 1), x.transpose(0, 2, 3, 1), approximate))
     name = "gelu_backward" if approximate == "none" else "gelu_tanh_backward"
     shape = np.broadcast_shapes(dy.shape, x.shape)
     return run(name, arrays.empty(shape, x.dtype), dy, x, None, 0.0, 0.0, x.dtype)
@@ -172,6 +194,8 @@ def cast(x, dtype):
     to = np.dtype(dtype)
     if x.dtype.kind == "c" or code(to) is None or code(x.dtype) is None:
         return twin.cast(x, dtype)
+    if is_last(x):
+        return from_last(cast(x.transpose(0, 2, 3, 1), dtype))
     out = arrays.empty(x.shape, to)
     native.copy(described(x), described(out), stream())
     ran("copy")

@@ -1,7 +1,21 @@
 """Layer, RMS, group and batch norm, under their twins' names."""
 
 from ._composed import package as twin
-from ._native import arrays, contiguous, described, has, is_float, native, ran, scratch, stream, wide
+from ._native import (
+    arrays,
+    as_last,
+    contiguous,
+    described,
+    from_last,
+    has,
+    is_float,
+    is_last,
+    native,
+    ran,
+    scratch,
+    stream,
+    wide,
+)  # fmt: skip
 
 
 def _same(dtype, *parts):
@@ -89,7 +103,20 @@ def group_norm_backward(dy, x, groups, weight, mean, var, eps, wanted):
     return _gradients("group_norm_backward", x, x.shape[1], wanted, first)
 
 
+def _rows(x):
+    """An image whose channels lie last, as [N * H * W, C]: the same sums over all but the channels."""
+    return as_last(x).reshape(-1, x.shape[1])
+
+
+def _image(rows, shape):
+    n, c, h, w = shape
+    return from_last(rows.reshape(n, h, w, c))
+
+
 def _batch_norm(x, weight, bias, eps, mean, var):
+    if is_last(x):
+        y, mean, var = _batch_norm(_rows(x), weight, bias, eps, mean, var)
+        return _image(y, x.shape), mean, var
     x, given = contiguous(x), mean is not None
     d = wide(x.dtype)
     y = arrays.empty(x.shape, x.dtype)
@@ -124,6 +151,9 @@ def batch_norm_eval(x, mean, var, weight, bias, eps):
 def batch_norm_backward(dy, x, weight, mean, var, eps, training, wanted):
     if not _takes(x, weight) or dy.dtype != x.dtype:
         return twin.batch_norm_backward(dy, x, weight, mean, var, eps, training, wanted)
+    if is_last(x):
+        dx, *rest = batch_norm_backward(_rows(dy), _rows(x), weight, mean, var, eps, training, wanted)
+        return (None if dx is None else _image(dx, x.shape), *rest)
     d = wide(x.dtype)
     dy, x, mean, var = (
         contiguous(dy),

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..numpy_kernels.pool2d import _sizes
 from ._composed import package as twin
-from ._native import arrays, contiguous, described, has, is_float, native, ran, stream
+from ._native import arrays, as_last, contiguous, described, from_last, has, is_float, is_last, native, ran, stream
 
 _MAX, _MAX_BACK, _AVERAGE, _AVERAGE_BACK, _PLACES = range(5)
 
@@ -15,6 +15,11 @@ def _shape(fn, x_shape, kernel, stride, padding, dilation, ceil_mode, divisor=0,
     n, c, h, w = x_shape
     numbers = (n * c, h, w, p, q, *kernel, *stride, *padding, *dilation, divisor or 0, int(bool(count_padding)))
     return numbers, (n, c, p, q)
+
+
+def _alike(x, y):
+    """y with its channels last where x has them so: the kernels take and give planes."""
+    return from_last(as_last(y)) if is_last(x) else y
 
 
 def _run(task, numbers, source, index, out):
@@ -33,7 +38,7 @@ def max_pool2d(x, kernel, stride, padding, dilation, ceil_mode):
     numbers, shape = _shape("max_pool2d", x.shape, kernel, stride, padding, dilation, ceil_mode)
     y, index = arrays.empty(shape, x.dtype), _index(kernel, shape)
     _run(_MAX, numbers, x, index, y)
-    return y, index
+    return _alike(x, y), index
 
 
 def _given(x_shape, y_shape, kernel, stride, padding, dilation):
@@ -46,7 +51,7 @@ def max_pool2d_backward(dy, idx, x_shape, kernel, stride, padding, dilation):
     if not is_float(dy.dtype):
         return twin.max_pool2d_backward(dy, idx, x_shape, kernel, stride, padding, dilation)
     numbers = _given(x_shape, dy.shape, kernel, stride, padding, dilation)
-    return _run(_MAX_BACK, numbers, dy, contiguous(idx), arrays.empty(tuple(x_shape), dy.dtype))
+    return _alike(dy, _run(_MAX_BACK, numbers, dy, contiguous(idx), arrays.empty(tuple(x_shape), dy.dtype)))
 
 
 def max_pool2d_indices(idx, x_shape, kernel, stride, padding, dilation):
@@ -65,7 +70,7 @@ def avg_pool2d(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor
     numbers, shape = _shape(
         "avg_pool2d", x.shape, kernel, stride, padding, (1, 1), ceil_mode, divisor_override, count_include_pad
     )
-    return _run(_AVERAGE, numbers, x, None, arrays.empty(shape, x.dtype))
+    return _alike(x, _run(_AVERAGE, numbers, x, None, arrays.empty(shape, x.dtype)))
 
 
 def avg_pool2d_backward(dy, x_shape, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override):
@@ -78,7 +83,7 @@ def avg_pool2d_backward(dy, x_shape, kernel, stride, padding, ceil_mode, count_i
     )
     if dy.shape != shape:
         raise RuntimeError(f"avg_pool2d_backward(): expected dy of shape {list(shape)}, but got {list(dy.shape)}")
-    return _run(_AVERAGE_BACK, numbers, dy, None, arrays.empty(tuple(x_shape), dy.dtype))
+    return _alike(dy, _run(_AVERAGE_BACK, numbers, dy, None, arrays.empty(tuple(x_shape), dy.dtype)))
 
 
 __all__ = [
