@@ -15,6 +15,7 @@ set(FASTNN_KERNEL_SOURCES
   csrc/cpu/unary.cpp
   csrc/cpu/elementwise.cpp
   csrc/cpu/elementwise_compare.cpp
+  csrc/cpu/elementwise_ternary.cpp
   csrc/cpu/reduce.cpp
   csrc/cpu/softmax.cpp
   csrc/cpu/cross_entropy.cpp

@@ -27,7 +27,7 @@ void add_functions(py::module_& m, PyMethodDef* table) {
 namespace {
 
 // How a function's arguments are read: so many arrays (or numbers), then so many numbers, then out.
-enum class Kind { Unary, Test, Binary, Compare, Where };
+enum class Kind { Unary, Test, Binary, Compare, Ternary, Where };
 struct Function {
   const char* name;
   Elementwise op;
@@ -152,9 +152,10 @@ PyObject* apply(const Function& f, Elementwise op, Operand* operands, int count,
   loop.p[1] = p[1];
   const bool to_bool = f.kind == Kind::Compare || f.kind == Kind::Test;
   const Kernels& k = kernels();
-  loop.fn = f.kind == Kind::Unary    ? k.elementwise_unary(op, dtype)
-            : f.kind == Kind::Binary ? k.elementwise_binary(op, dtype)
-                                     : k.elementwise_compare(op, dtype);
+  loop.fn = f.kind == Kind::Unary     ? k.elementwise_unary(op, dtype)
+            : f.kind == Kind::Binary  ? k.elementwise_binary(op, dtype)
+            : f.kind == Kind::Ternary ? k.elementwise_ternary(op, dtype)
+                                      : k.elementwise_compare(op, dtype);
 
   int ndim = 0;
   for (int i = 0; i < count; ++i)
@@ -204,7 +205,9 @@ bool read_approximate(PyObject* o, bool& tanh) {
 
 PyObject* call(const Function& f, PyObject* const* args, Py_ssize_t nargs, PyObject* names, PyObject*& cache) {
   PyObject* result = guarded([&]() -> PyObject* {
-    const int arrays = f.kind == Kind::Where ? 3 : f.kind == Kind::Binary || f.kind == Kind::Compare ? 2 : 1;
+    const int arrays = f.kind == Kind::Where || f.kind == Kind::Ternary    ? 3
+                       : f.kind == Kind::Binary || f.kind == Kind::Compare ? 2
+                                                                           : 1;
     const bool gelu = f.op == Elementwise::gelu || f.op == Elementwise::gelu_backward;
     const int options = arrays + (gelu ? 1 : f.numbers);
     PyObject* out = nullptr;
@@ -257,6 +260,10 @@ constexpr Function functions[] = {
     {"gt", Elementwise::gt, Kind::Compare, 0, {}, false, true},
     {"ge", Elementwise::ge, Kind::Compare, 0, {}, false, true},
     {"where", Elementwise::where, Kind::Where, 0, {}, false, true},
+    {"lerp", Elementwise::lerp, Kind::Ternary, 0, {}, false, true},
+    {"addcmul", Elementwise::addcmul, Kind::Ternary, 1, {1}, false, true},
+    {"addcdiv", Elementwise::addcdiv, Kind::Ternary, 1, {1}, false, true},
+    {"prelu_backward", Elementwise::prelu_backward, Kind::Ternary, 0, {}, false, false},
     {"neg", Elementwise::neg, Kind::Unary, 0, {}, false, true},
     {"abs", Elementwise::abs, Kind::Unary, 0, {}, false, true},
     {"sign", Elementwise::sign, Kind::Unary, 0, {}, false, true},
@@ -281,6 +288,7 @@ constexpr Function functions[] = {
     {"tanh", Elementwise::tanh, Kind::Unary, 0, {}, true, true},
     {"sigmoid", Elementwise::sigmoid, Kind::Unary, 0, {}, true, true},
     {"erf", Elementwise::erf, Kind::Unary, 0, {}, true, true},
+    {"erfc", Elementwise::erfc, Kind::Unary, 0, {}, true, true},
     {"relu", Elementwise::relu, Kind::Unary, 0, {}, false, true},
     {"leaky_relu", Elementwise::leaky_relu, Kind::Unary, 1, {kNeeded}, false, true},
     {"elu", Elementwise::elu, Kind::Unary, 1, {kNeeded}, true, true},
@@ -289,6 +297,14 @@ constexpr Function functions[] = {
     {"softplus", Elementwise::softplus, Kind::Unary, 2, {1, 20}, true, true},
     {"clamp", Elementwise::clamp, Kind::Unary, 2, {-kInf, kInf}, false, true},
     {"hardtanh", Elementwise::clamp, Kind::Unary, 2, {-1, 1}, false, true},
+    {"hardsigmoid", Elementwise::hardsigmoid, Kind::Unary, 0, {}, false, true},
+    {"hardswish", Elementwise::hardswish, Kind::Unary, 0, {}, false, true},
+    {"mish", Elementwise::mish, Kind::Unary, 0, {}, true, true},
+    {"logsigmoid", Elementwise::logsigmoid, Kind::Unary, 0, {}, true, true},
+    {"softshrink", Elementwise::softshrink, Kind::Unary, 1, {kNeeded}, false, true},
+    {"hardshrink", Elementwise::hardshrink, Kind::Unary, 1, {kNeeded}, false, true},
+    {"threshold", Elementwise::threshold, Kind::Unary, 2, {kNeeded, kNeeded}, false, true},
+    {"prelu", Elementwise::prelu, Kind::Binary, 0, {}, false, true},
     {"relu_backward", Elementwise::relu_backward, Kind::Binary, 0, {}, false, false},
     {"leaky_relu_backward", Elementwise::leaky_relu_backward, Kind::Binary, 1, {kNeeded}, false, false},
     {"elu_backward", Elementwise::elu_backward, Kind::Binary, 1, {kNeeded}, true, false},
@@ -299,6 +315,13 @@ constexpr Function functions[] = {
     {"softplus_backward", Elementwise::softplus_backward, Kind::Binary, 2, {1, 20}, true, false},
     {"clamp_backward", Elementwise::clamp_backward, Kind::Binary, 2, {-kInf, kInf}, false, false},
     {"hardtanh_backward", Elementwise::hardtanh_backward, Kind::Binary, 2, {-1, 1}, false, false},
+    {"hardsigmoid_backward", Elementwise::hardsigmoid_backward, Kind::Binary, 0, {}, false, false},
+    {"hardswish_backward", Elementwise::hardswish_backward, Kind::Binary, 0, {}, false, false},
+    {"mish_backward", Elementwise::mish_backward, Kind::Binary, 0, {}, true, false},
+    {"logsigmoid_backward", Elementwise::logsigmoid_backward, Kind::Binary, 0, {}, true, false},
+    {"shrink_backward", Elementwise::shrink_backward, Kind::Binary, 1, {kNeeded}, false, false},
+    {"threshold_backward", Elementwise::threshold_backward, Kind::Binary, 1, {kNeeded}, false, false},
+    {"prelu_backward_weight", Elementwise::prelu_backward_weight, Kind::Binary, 0, {}, false, false},
 };
 constexpr int kFunctions = sizeof(functions) / sizeof(functions[0]);
 PyObject* twins[kFunctions];

@@ -75,47 +75,17 @@ bool bernoulli(Generator& g, py::array out, double p) {
                                             [&](RngState& s, auto* q, int64_t n) { rng_bernoulli(s, q, n, p); });
 }
 
+// x * scale where the bit is set, in chunks whose first bit begins a byte.
 template <class T>
-py::tuple dropout_of(Generator& g, const py::array& x, double p) {
-  std::vector<py::ssize_t> shape(x.shape(), x.shape() + x.ndim());
-  py::array y = new_array(x.dtype(), shape), mask = new_array(py::dtype::of<bool>(), shape);
-  const T* from = static_cast<const T*>(x.data());
-  T* to = data<T>(y);
-  uint8_t* m = static_cast<uint8_t*>(mask.mutable_data());
-  int64_t n = x.size();
-  T scale = T(1) / static_cast<T>(1 - p);
-  draw(g, n, [&](RngState& s) { rng_dropout(s, from, to, m, n, 1 - p, scale); });
-  return py::make_tuple(y, mask);
-}
-
-// (y, mask), or None where x is not a contiguous array of float32 or float64.
-py::object dropout(Generator& g, const py::array& x, double p) {
-  if (!(p > 0 && p < 1)) throw py::value_error("dropout: p must be in (0, 1), got " + std::to_string(p));
-  if (!(x.flags() & py::array::c_style)) return py::none();
-  if (is<float>(x)) return dropout_of<float>(g, x, p);
-  if (is<double>(x)) return dropout_of<double>(g, x, p);
-  return py::none();
-}
-
-void mask_scale(const float* x, const uint8_t* mask, float scale, float* out, int64_t n) {
-  kernels().mask_scale_f32(x, mask, scale, out, n);
-}
-void mask_scale(const double* x, const uint8_t* mask, double scale, double* out, int64_t n) {
-  kernels().mask_scale_f64(x, mask, scale, out, n);
-}
-
-template <class T>
-py::array dropout_backward_of(const py::array& dy, const py::array& mask, double p) {
-  py::array dx = new_array(dy.dtype(), std::vector<py::ssize_t>(dy.shape(), dy.shape() + dy.ndim()));
-  const T* from = static_cast<const T*>(dy.data());
-  T* to = data<T>(dx);
-  const uint8_t* m = static_cast<const uint8_t*>(mask.data());
-  int64_t n = dy.size();
-  T scale = T(1) / static_cast<T>(1 - p);
+void scale_kept(const T* x, const uint8_t* mask, double p, T* out, int64_t n) {
+  const T scale = T(1) / static_cast<T>(1 - p);
   constexpr int64_t kChunk = 32768;
   auto chunk = [&](int64_t i, int) {
-    int64_t at = i * kChunk;
-    mask_scale(from + at, m + at, scale, to + at, n - at < kChunk ? n - at : kChunk);
+    const int64_t at = i * kChunk, m = n - at < kChunk ? n - at : kChunk;
+    if constexpr (std::is_same<T, float>::value)
+      kernels().mask_scale_f32(x + at, mask + at / 8, scale, out + at, m);
+    else
+      kernels().mask_scale_f64(x + at, mask + at / 8, scale, out + at, m);
   };
   if (n < kReleaseGil) {
     chunk(0, 0);
@@ -123,17 +93,37 @@ py::array dropout_backward_of(const py::array& dy, const py::array& mask, double
     py::gil_scoped_release release;
     parallel_for((n + kChunk - 1) / kChunk, chunk);
   }
-  return dx;
 }
 
-// dx, or None where the arrays are not contiguous ones of float32 or float64 and of bool.
+template <class T>
+py::array scaled(const py::array& x, const uint8_t* mask, double p) {
+  py::array y = new_array(x.dtype(), std::vector<py::ssize_t>(x.shape(), x.shape() + x.ndim()));
+  scale_kept(static_cast<const T*>(x.data()), mask, p, data<T>(y), x.size());
+  return y;
+}
+
+// (y, mask), or None where x is not a contiguous array of float32 or float64. The mask is a bit an element.
+py::object dropout(Generator& g, const py::array& x, double p) {
+  if (!(p > 0 && p < 1)) throw py::value_error("dropout: p must be in (0, 1), got " + std::to_string(p));
+  if (!(x.flags() & py::array::c_style) || !(is<float>(x) || is<double>(x))) return py::none();
+  const int64_t n = x.size();
+  py::array mask = new_array(py::dtype::of<uint8_t>(), std::vector<py::ssize_t>{(n + 7) / 8});
+  uint8_t* bits = static_cast<uint8_t*>(mask.mutable_data());
+  draw(g, n, [&](RngState& s) { rng_bernoulli_bits(s, bits, n, 1 - p); });
+  return py::make_tuple(is<float>(x) ? scaled<float>(x, bits, p) : scaled<double>(x, bits, p), mask);
+}
+
+// dx, or None where dy is not a contiguous array of float32 or float64.
 py::object dropout_backward(const py::array& dy, const py::array& mask, double p) {
   if (!(p > 0 && p < 1)) throw py::value_error("dropout_backward: p must be in (0, 1), got " + std::to_string(p));
-  bool same = dy.ndim() == mask.ndim();
-  for (py::ssize_t d = 0; same && d < dy.ndim(); ++d) same = dy.shape(d) == mask.shape(d);
-  if (!same || !(dy.flags() & mask.flags() & py::array::c_style) || !is<bool>(mask)) return py::none();
-  if (is<float>(dy)) return dropout_backward_of<float>(dy, mask, p);
-  if (is<double>(dy)) return dropout_backward_of<double>(dy, mask, p);
+  if (!is<uint8_t>(mask) || mask.ndim() != 1 || !(mask.flags() & py::array::c_style) ||
+      mask.size() != (dy.size() + 7) / 8)
+    throw py::value_error("dropout_backward: mask must be " + std::to_string((dy.size() + 7) / 8) +
+                          " bytes, a bit for each element of dy, got " + std::to_string(mask.size()));
+  if (!(dy.flags() & py::array::c_style)) return py::none();
+  const uint8_t* bits = static_cast<const uint8_t*>(mask.data());
+  if (is<float>(dy)) return scaled<float>(dy, bits, p);
+  if (is<double>(dy)) return scaled<double>(dy, bits, p);
   return py::none();
 }
 

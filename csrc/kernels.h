@@ -72,18 +72,21 @@ inline bool max_pool2d_compact(const Pool2dShape& s) { return s.R <= 256 && s.S 
   X(neg)                                                                                                               \
   X(abs)                                                                                                               \
   X(sign) X(sqrt) X(rsqrt) X(reciprocal) X(square) X(cube) X(floor) X(ceil) X(round) X(trunc) X(exp) X(exp2) X(expm1)  \
-  X(log) X(log1p) X(log2) X(log10) X(tanh) X(sigmoid) X(erf) X(relu) X(leaky_relu) X(elu) X(silu) X(gelu)              \
-  X(gelu_tanh) X(softplus) X(clamp)
+  X(log) X(log1p) X(log2) X(log10) X(tanh) X(sigmoid) X(erf) X(erfc) X(relu) X(leaky_relu) X(elu) X(silu) X(gelu)              \
+  X(gelu_tanh) X(softplus) X(clamp) X(hardsigmoid) X(hardswish) X(mish) X(logsigmoid) X(softshrink) X(hardshrink)     \
+  X(threshold)
 #define FASTNN_TEST_OPS(X) X(isnan) X(isinf) X(isfinite)
 #define FASTNN_BINARY_OPS(X)                                                                                           \
   X(add)                                                                                                               \
   X(sub)                                                                                                               \
   X(mul) X(div) X(maximum) X(minimum) X(axpy) X(relu_backward) X(leaky_relu_backward) X(elu_backward) X(silu_backward) \
   X(gelu_backward) X(gelu_tanh_backward) X(tanh_backward) X(sigmoid_backward) X(softplus_backward)                     \
-  X(clamp_backward) X(hardtanh_backward)
+  X(clamp_backward) X(hardtanh_backward) X(hardsigmoid_backward) X(hardswish_backward) X(mish_backward)               \
+  X(logsigmoid_backward) X(shrink_backward) X(threshold_backward) X(prelu) X(prelu_backward_weight)
+#define FASTNN_TERNARY_OPS(X) X(lerp) X(addcmul) X(addcdiv) X(prelu_backward)
 #define FASTNN_COMPARE_OPS(X) X(eq) X(ne) X(lt) X(le) X(gt) X(ge)
 #define FASTNN_ELEMENTWISE_OPS(X)                                                                                      \
-  FASTNN_UNARY_OPS(X) FASTNN_TEST_OPS(X) FASTNN_BINARY_OPS(X) FASTNN_COMPARE_OPS(X) X(where)
+  FASTNN_UNARY_OPS(X) FASTNN_TEST_OPS(X) FASTNN_BINARY_OPS(X) FASTNN_COMPARE_OPS(X) FASTNN_TERNARY_OPS(X) X(where)
 // clang-format on
 enum class Elementwise : int {
 #define FASTNN_ENUM(name) name,

@@ -109,6 +109,7 @@ for n in (2, 3, 0.5, -1, 1, 0, 1.7):
 case("pow 3 of negative", lambda T, x: x**3, (2, 3))
 case("numbers", lambda T, x: (2 - x) * 3 / (x + 5) + 1 / (x + 4) - 2.5, (2, 3))
 case("remainder by a number", lambda T, x: x % 0.7, (2, 3))
+case("lerp weights", lambda T, x, y, w: T.lerp(x, y, w), (2, 3), (3,), (2, 1))
 case("addcmul", lambda T, x, a, b: T.addcmul(x, a, b, value=0.5), (2, 3), (3,), (2, 1))
 case("addcdiv", lambda T, x, a, b: T.addcdiv(x, a, b, value=0.5), (2, 3), (3,), ("positive", (2, 1)))
 

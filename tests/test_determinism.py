@@ -47,6 +47,14 @@ OPS = {
     "elu": lambda d: F.elu(draw(*LONG, dtype=d)),
     "softplus": lambda d: F.softplus(draw(*LONG, dtype=d)),
     "leaky_relu": lambda d: F.leaky_relu(draw(*LONG, dtype=d)),
+    "mish": lambda d: F.mish(draw(*LONG, dtype=d)),
+    "hardswish": lambda d: F.hardswish(draw(*LONG, dtype=d)),
+    "logsigmoid": lambda d: F.logsigmoid(draw(*LONG, dtype=d)),
+    "softshrink": lambda d: F.softshrink(draw(*LONG, dtype=d)),
+    "prelu": lambda d: F.prelu(draw(7, 1031, 61, dtype=d), draw(1031, dtype=d, seed=1)),
+    "lerp": lambda d: fastnn.lerp(draw(*WIDE, dtype=d), draw(*WIDE, dtype=d, seed=1), draw(517, 1, dtype=d, seed=2)),
+    "addcmul": lambda d: fastnn.addcmul(draw(*LONG, dtype=d), draw(*LONG, dtype=d, seed=1), draw(*LONG, dtype=d)),
+    "dropout": lambda d: (fastnn.manual_seed(3), F.dropout(draw(*LONG, dtype=d), 0.3))[1],
     "sum all": lambda d: draw(*LONG, dtype=d).sum(),
     "sum 0": lambda d: draw(*WIDE, dtype=d).sum(0),
     "sum 1": lambda d: draw(*WIDE, dtype=d).sum(1),
@@ -123,7 +131,6 @@ OPS = {
     "index": lambda d: draw(1031, 33, dtype=d)[ids(20_011, 1031)],
     "gather": lambda d: draw(*WIDE, dtype=d).gather(0, ids((517, 1031), 517)),
     "cat": lambda d: fastnn.cat([draw(*WIDE, dtype=d), draw(*WIDE, dtype=d, seed=1)], 1),
-    "dropout": lambda d: (fastnn.manual_seed(0), F.dropout(draw(*LONG, dtype=d), 0.3))[1],
     "transposed copy": lambda d: draw(*WIDE, dtype=d).t().contiguous(),
 }
 

@@ -233,12 +233,21 @@ def test_dropout(table):
         assert 0.7 < drawn.mean() < 0.8
         for x, memory in ((flat.reshape(30, 40), lambda a: a), (flat.reshape(30, 40).T, lambda a: a.T)):
             y, mask = table.dropout(fresh(table, 7), x, 0.25)
-            assert mask.dtype == np.bool_ and mask.shape == y.shape == x.shape and y.dtype == x.dtype
-            assert np.array_equal(memory(mask).ravel(), drawn)
-            assert np.array_equal(y, x * (mask * (one / (one - one / 4))))
+            assert mask.dtype == np.uint8 and mask.shape == (150,) and y.shape == x.shape and y.dtype == x.dtype
+            kept = np.unpackbits(mask, bitorder="little").reshape(x.shape)
+            assert np.array_equal(memory(kept).ravel(), drawn)
+            assert np.array_equal(y, x * (kept * (one / (one - one / 4))))
             assert np.array_equal(table.dropout_backward(x, mask, 0.25), y)
-    x, mask = np.ones(100_000, np.float32), np.arange(100_000) % 3 > 0
-    assert np.array_equal(table.dropout_backward(x, mask, 0.5), mask * np.float32(2))
+            dy = np.ascontiguousarray(x)
+            assert np.array_equal(table.dropout_backward(dy, mask, 0.25), y)
+    for n in (1, 7, 8, 9, 17, 1023, 1025, 100_003):  # the last byte, and the last vector, in part
+        for dtype in ("float32", "float64"):
+            x, kept = np.ones(n, dtype), np.arange(n) % 3 > 0
+            y = table.dropout_backward(x, np.packbits(kept, bitorder="little"), 0.5)
+            assert y.dtype == dtype and np.array_equal(y, kept * 2.0)
+            drawn = fresh(table, 3).dropout_mask((n,), 0.5)
+            y, mask = table.dropout(fresh(table, 3), x, 0.5)
+            assert np.array_equal(y, drawn * 2.0) and np.array_equal(mask, np.packbits(drawn, bitorder="little"))
 
 
 def test_errors(table):

@@ -30,6 +30,18 @@ FASTNN_OP2(gelu_tanh_backward, const V k = vset<T>(1.5957691216057308); const V 
 FASTNN_OP2(softplus_backward, const V z = y * p0; return select(gt(z, p1), x, x* vsigmoid(z));)
 FASTNN_OP2(clamp_backward, return select(ge(y, p0) & le(y, p1), x, zero);)
 FASTNN_OP2(hardtanh_backward, return select(le(y, p0) | ge(y, p1), zero, x);)
+FASTNN_OP2(hardsigmoid_backward, const V three = vset<T>(3);
+           return select(gt(y, -three) & lt(y, three), x* vset<T>(1.0 / 6.0), zero);)
+FASTNN_OP2(hardswish_backward, const V three = vset<T>(3); const V middle = x * (y / three + vset<T>(0.5));
+           return select(le(y, -three), zero, select(lt(y, three), middle, x));)
+// t + y s (1 - t^2), t = tanh(softplus y), s = sigmoid y
+FASTNN_OP2(mish_backward, const V t = tanh_softplus(y); return x * fma(y * vsigmoid(y), one - t * t, t);)
+FASTNN_OP2(logsigmoid_backward, return x * vsigmoid(-y);)
+FASTNN_OP2(shrink_backward, return select(ge(y, -p0) & le(y, p0), zero, x);)
+FASTNN_OP2(threshold_backward, return select(le(y, p0), zero, x);)
+// y: the weight, of the channel that the other operand's place has
+FASTNN_OP2(prelu, return select(gt(x, zero), x, x* y);)
+FASTNN_OP2(prelu_backward_weight, return select(gt(y, zero), zero, x* y);)
 
 template <class T>
 ElementwiseFn find(Elementwise op) {

@@ -50,6 +50,18 @@ void binary_loop(int64_t n, void* out, const void* a, const void* b, const void*
   if (rest > 0) op(Vec<T>::load(x + i, rest), Vec<T>::load(z + i, rest)).store(y + i, rest);
 }
 
+template <class T, template <class> class Op>
+void ternary_loop(int64_t n, void* out, const void* a, const void* b, const void* c, const double* p) {
+  constexpr int L = Vec<T>::size;
+  const Op<T> op{p};
+  const T *x = static_cast<const T*>(a), *y = static_cast<const T*>(b), *z = static_cast<const T*>(c);
+  T* r = static_cast<T*>(out);
+  int64_t i = 0;
+  for (; i + L <= n; i += L) op(Vec<T>::load(x + i), Vec<T>::load(y + i), Vec<T>::load(z + i)).store(r + i);
+  const int rest = static_cast<int>(n - i);
+  if (rest > 0) op(Vec<T>::load(x + i, rest), Vec<T>::load(y + i, rest), Vec<T>::load(z + i, rest)).store(r + i, rest);
+}
+
 // An op's numbers, in T. The base of every functor.
 template <class T>
 struct Numbers {
@@ -74,6 +86,17 @@ struct Numbers {
     FASTNN_INLINE name##_op(const double* p) : Numbers<T>(p) {} \
     FASTNN_INLINE V operator()(V x, V y) const {                \
       [[maybe_unused]] const V p0 = this->p0, p1 = this->p1;    \
+      [[maybe_unused]] const V zero = V::zero(), one = V(T(1)); \
+      expression                                                \
+    }                                                           \
+  };
+#define FASTNN_OP3(name, expression)                            \
+  template <class T>                                            \
+  struct name##_op : Numbers<T> {                               \
+    using V = Vec<T>;                                           \
+    FASTNN_INLINE name##_op(const double* p) : Numbers<T>(p) {} \
+    FASTNN_INLINE V operator()(V x, V y, V z) const {           \
+      [[maybe_unused]] const V p0 = this->p0;                   \
       [[maybe_unused]] const V zero = V::zero(), one = V(T(1)); \
       expression                                                \
     }                                                           \

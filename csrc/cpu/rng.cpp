@@ -3,6 +3,7 @@
 // set gives the same bits.
 #include <cstring>
 
+#include "cpu/bits.h"
 #include "kernels.h"
 
 namespace fastnn {
@@ -96,11 +97,21 @@ void rng_below_u8(const uint32_t* words, uint8_t* out, int64_t n, uint64_t thres
   below(words, out, n, threshold);
 }
 
+namespace {
+template <class T>
+void mask_scale(const T* x, const uint8_t* mask, T scale, T* out, int64_t n) {
+  constexpr int L = Vec<T>::size;
+  const Vec<T> kept(scale), zero = Vec<T>::zero();
+  int64_t i = 0;
+  for (; i + L <= n; i += L) (Vec<T>::load(x + i) * select(bits_at<T>(mask, i), kept, zero)).store(out + i);
+  for (; i < n; ++i) out[i] = x[i] * (mask[i / 8] >> i % 8 & 1 ? scale : T(0));
+}
+}  // namespace
 void mask_scale_f32(const float* x, const uint8_t* mask, float scale, float* out, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) out[i] = x[i] * (mask[i] ? scale : 0.0f);
+  mask_scale(x, mask, scale, out, n);
 }
 void mask_scale_f64(const double* x, const uint8_t* mask, double scale, double* out, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) out[i] = x[i] * (mask[i] ? scale : 0.0);
+  mask_scale(x, mask, scale, out, n);
 }
 
 }  // namespace FASTNN_ISA

@@ -27,6 +27,7 @@ FASTNN_OP1(log10, return vlog10(x);)
 FASTNN_OP1(tanh, return vtanh(x);)
 FASTNN_OP1(sigmoid, return vsigmoid(x);)
 FASTNN_OP1(erf, return verf(x);)
+FASTNN_OP1(erfc, return verfc(x);)
 FASTNN_OP1(relu, return max(zero, x);)
 FASTNN_OP1(leaky_relu, return select(gt(x, zero), x, x* p0);)
 FASTNN_OP1(elu, return select(gt(x, zero), x, p0* vexpm1(x));)
@@ -37,6 +38,14 @@ FASTNN_OP1(gelu_tanh, const V k = vset<T>(1.5957691216057308);
            return x * vsigmoid(k * fma(vset<T>(0.044715) * x * x, x, x));)
 FASTNN_OP1(softplus, const V z = x * p0; return select(gt(z, p1), x, vlog1p(vexp(z)) / p0);)  // p: beta, threshold
 FASTNN_OP1(clamp, return min(p1, max(p0, x));)
+FASTNN_OP1(hardsigmoid, const V six = vset<T>(6); return min(six, max(zero, x + vset<T>(3))) / six;)
+FASTNN_OP1(hardswish, const V six = vset<T>(6); return x * min(six, max(zero, x + vset<T>(3))) / six;)
+FASTNN_OP1(mish, return x * tanh_softplus(x);)
+// ln(1 / (1 + e^-x)), with the exponent of the sign that does not overflow
+FASTNN_OP1(logsigmoid, return min(x, zero) - vlog1p(vexp_nonpositive(-abs(x)));)
+FASTNN_OP1(softshrink, return select(gt(x, p0), x - p0, select(ge(x, -p0), zero* x, x + p0));)
+FASTNN_OP1(hardshrink, return select(ge(x, -p0) & le(x, p0), zero, x);)
+FASTNN_OP1(threshold, return select(le(x, p0), p1, x);)  // p: threshold, value
 
 template <class T>
 ElementwiseFn find(Elementwise op) {

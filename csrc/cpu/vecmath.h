@@ -213,6 +213,14 @@ FASTNN_INLINE Vec<T> vsigmoid(Vec<T> x) {
   return select(lt(x, Vec<T>::zero()), e, vset<T>(1)) / (vset<T>(1) + e);
 }
 
+// tanh(ln(1 + e^x)) = n / (n + 2), n = e^x (e^x + 2); from 20 on it is 1.
+template <class T>
+FASTNN_INLINE Vec<T> tanh_softplus(Vec<T> x) {
+  const Vec<T> e = vexp(min(vset<T>(20), x));
+  const Vec<T> n = fma(e, e, e + e);
+  return n / (n + vset<T>(2));
+}
+
 // u = 2^e m with m in [sqrt(1/2), sqrt 2): log(u + c') where c = c' / u is a small correction, as
 // e ln2 + f - (f^2 / 2 - s (f^2 / 2 + R(s^2))), f = m - 1, s = f / (2 + f): the order of operations of Ng's log.
 template <class T>
@@ -287,6 +295,19 @@ FASTNN_INLINE Vec<T> verf(Vec<T> x) {
   const Vec<T> tail = vset<T>(1) - erfc_scaled(a) * vexp_nonpositive(-(a * a));
   const Vec<T> square = x * x;
   return select(lt(a, vset<T>(1)), x * poly(square, Fit<T>::erf_small), copysign(tail, x));
+}
+
+// By the tail itself. exp(-x^2) takes what x^2 lost by rounding (Dekker's exact square) as a factor: it would cost x^2
+// ulp.
+template <class T>
+FASTNN_INLINE Vec<T> verfc(Vec<T> x) {
+  const Vec<T> a = min(Vec<T>(Fit<T>::erf_hi), abs(x));
+  const Vec<T> c = a * vset<T>(sizeof(T) == 4 ? 4097 : 134217729), high = c - (c - a), low = a - high;
+  const Vec<T> square = a * a, lost = ((high * high - square) + (high + high) * low) + low * low;
+  const Vec<T> bell = vexp_nonpositive(-square);
+  const Vec<T> tail = (bell - bell * lost) * erfc_scaled(a);
+  const Vec<T> outside = select(lt(x, Vec<T>::zero()), vset<T>(2) - tail, tail);
+  return select(lt(a, vset<T>(0.5)), vset<T>(1) - x * poly(x * x, Fit<T>::erf_small), outside);
 }
 
 // The normal distribution function Phi(x), and exp(-x^2 / 2) on the way; no cancellation on either side.

@@ -30,7 +30,7 @@ bool is_test(Op op) { return op >= Op::isnan && op <= Op::logical_not; }
 bool is_binary(Op op) { return op >= Op::add && op < Op::eq; }
 bool is_compare(Op op) { return op >= Op::eq && op <= Op::logical_xor; }
 bool is_rare(Op op) {
-  return (op >= Op::erfc && op <= Op::tan && op != Op::bitwise_not) || (op >= Op::atan2 && op <= Op::div_trunc);
+  return (op >= Op::sinh && op <= Op::tan && op != Op::bitwise_not) || (op >= Op::atan2 && op <= Op::div_trunc);
 }
 bool takes_integers(Op op) {
   switch (op) {

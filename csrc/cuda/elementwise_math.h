@@ -21,6 +21,16 @@ __device__ inline C normal_cdf(C x) {
   return C(0.5) * erfc(x * C(-kSqrtHalf));
 }
 template <class C>
+__device__ inline C zero_to_six(C x) {  // NaN stays
+  return x < 0 ? C(0) : x > 6 ? C(6) : x;
+}
+// tanh(ln(1 + e^x)) = n / (n + 2), n = e^x (e^x + 2); from 20 on it is 1.
+template <class C>
+__device__ inline C tanh_softplus(C x) {
+  const C e = exp(x > 20 ? C(20) : x), n = e * (e + 2);
+  return n / (n + 2);
+}
+template <class C>
 __device__ inline C erf_inverse(C x) {
 #ifdef FASTNN_EMU  // Winitzki's closed form, then Halley's steps on erf, or on erfc near 1
   const double v = x, a = std::fabs(v);
@@ -96,6 +106,7 @@ __device__ inline void unary(Op op, const C (&a)[V], C p0, C p1, C (&r)[V]) {
     FASTNN_EACH(tanh, tanh(x))
     FASTNN_EACH(sigmoid, sigmoid(x))
     FASTNN_EACH(erf, erf(x))
+    FASTNN_EACH(erfc, erfc(x))
     FASTNN_EACH(relu, x <= 0 ? C(0) : x)
     FASTNN_EACH(leaky_relu, x > 0 ? x : x * p0)
     FASTNN_EACH(elu, x > 0 ? x : expm1(x) * p0)
@@ -104,6 +115,13 @@ __device__ inline void unary(Op op, const C (&a)[V], C p0, C p1, C (&r)[V]) {
     FASTNN_EACH(gelu_tanh, x * sigmoid(C(2 * kTanhK) * (x + C(kTanhC) * x * x * x)))
     FASTNN_EACH(softplus, x * p0 > p1 ? x : log1p(exp(x * p0)) / p0)
     FASTNN_EACH(clamp, (x < p0 ? p0 : x) > p1 ? p1 : (x < p0 ? p0 : x))
+    FASTNN_EACH(hardsigmoid, zero_to_six(x + 3) / 6)
+    FASTNN_EACH(hardswish, x * zero_to_six(x + 3) / 6)
+    FASTNN_EACH(mish, x * tanh_softplus(x))
+    FASTNN_EACH(logsigmoid, (x < 0 ? x : C(0)) - log1p(exp(-fabs(x))))
+    FASTNN_EACH(softshrink, x > p0 ? x - p0 : x >= -p0 ? C(0) : x + p0)
+    FASTNN_EACH(hardshrink, x >= -p0 && x <= p0 ? C(0) : x)
+    FASTNN_EACH(threshold, x <= p0 ? p1 : x)
     default:
       break;
   }
@@ -112,7 +130,6 @@ __device__ inline void unary(Op op, const C (&a)[V], C p0, C p1, C (&r)[V]) {
 template <class C, int V>
 __device__ inline void unary_rare(Op op, const C (&a)[V], C (&r)[V]) {
   switch (op) {
-    FASTNN_EACH(erfc, erfc(x))
     FASTNN_EACH(erfinv, erf_inverse(x))
     FASTNN_EACH(sinh, sinh(x))
     FASTNN_EACH(cosh, cosh(x))
@@ -184,6 +201,14 @@ __device__ inline void binary(Op op, const C (&a)[V], const C (&b)[V], C p0, C p
     FASTNN_EACH(softplus_backward, y * p0 > p1 ? x : x * sigmoid(y * p0))
     FASTNN_EACH(clamp_backward, y >= p0 && y <= p1 ? x : C(0))
     FASTNN_EACH(hardtanh_backward, y <= p0 || y >= p1 ? C(0) : x)
+    FASTNN_EACH(hardsigmoid_backward, y > -3 && y < 3 ? x * C(1.0 / 6.0) : C(0))
+    FASTNN_EACH(hardswish_backward, y <= -3 ? C(0) : y < 3 ? x * (y / 3 + C(0.5)) : x)
+    FASTNN_EACH(mish_backward, x * (tanh_softplus(y) + y * sigmoid(y) * (1 - tanh_softplus(y) * tanh_softplus(y))))
+    FASTNN_EACH(logsigmoid_backward, x * sigmoid(-y))
+    FASTNN_EACH(shrink_backward, y >= -p0 && y <= p0 ? C(0) : x)
+    FASTNN_EACH(threshold_backward, y <= p0 ? C(0) : x)
+    FASTNN_EACH(prelu, x > 0 ? x : x * y)
+    FASTNN_EACH(prelu_backward_weight, y > 0 ? C(0) : x * y)
     FASTNN_EACH(gelu_backward, x * (normal_cdf(y) + y * C(kInvSqrt2Pi) * exp(C(-0.5) * y * y)))
     case Op::silu_backward:
 #pragma unroll

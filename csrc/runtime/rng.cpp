@@ -186,16 +186,18 @@ void rng_bernoulli(RngState& s, uint8_t* out, int64_t n, double p) {
   });
 }
 
-void rng_dropout(RngState& s, const float* x, float* y, uint8_t* mask, int64_t n, double keep, float scale) {
-  in_blocks<2>(s, n, [&, t = threshold(keep)](int64_t i, int64_t m, const uint32_t* w) {
-    kernels().rng_below_u8(w, mask + i, m, t);
-    kernels().mask_scale_f32(x + i, mask + i, scale, y + i, m);
-  });
-}
-void rng_dropout(RngState& s, const double* x, double* y, uint8_t* mask, int64_t n, double keep, double scale) {
-  in_blocks<2>(s, n, [&, t = threshold(keep)](int64_t i, int64_t m, const uint32_t* w) {
-    kernels().rng_below_u8(w, mask + i, m, t);
-    kernels().mask_scale_f64(x + i, mask + i, scale, y + i, m);
+void rng_bernoulli_bits(RngState& s, uint8_t* bits, int64_t n, double p) {
+  static_assert(kBlock % 8 == 0, "a block begins with a byte of its own");
+  in_blocks<2>(s, n, [&, t = threshold(p)](int64_t i, int64_t m, const uint32_t* w) {
+    uint8_t draws[kBlock];
+    kernels().rng_below_u8(w, draws, m, t);
+    for (int64_t j = m; j % 8; ++j) draws[j] = 0;
+    for (int64_t j = 0; j < m; j += 8) {
+      uint64_t eight = 0;  // byte k is draw k, on any machine
+      for (int k = 0; k < 8; ++k) eight |= static_cast<uint64_t>(draws[j + k]) << 8 * k;
+      // The product's terms 2^(8k) 2^(56-7k) leave draw k in bit 56 + k, and no two terms meet.
+      bits[(i + j) / 8] = static_cast<uint8_t>(eight * 0x0102040810204080u >> 56);
+    }
   });
 }
 

@@ -33,9 +33,8 @@ void rng_bernoulli(RngState& s, float* out, int64_t n, double p);
 void rng_bernoulli(RngState& s, double* out, int64_t n, double p);
 void rng_bernoulli(RngState& s, uint8_t* out, int64_t n, double p);
 
-// Dropout in one pass over x: mask = 1 where kept, y = x · mask · scale.
-void rng_dropout(RngState& s, const float* x, float* y, uint8_t* mask, int64_t n, double keep, float scale);
-void rng_dropout(RngState& s, const double* x, double* y, uint8_t* mask, int64_t n, double keep, double scale);
+// n Bernoulli draws as bits: draw i is bit i % 8 of byte i / 8; the last byte's other bits are 0.
+void rng_bernoulli_bits(RngState& s, uint8_t* bits, int64_t n, double p);
 
 // low + word mod span (32-bit words below a span of 2^28, else 64-bit ones; span 0 stands for 2^64).
 void rng_integers(RngState& s, int32_t* out, int64_t n, int64_t low, uint64_t span);

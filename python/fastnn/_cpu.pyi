@@ -132,6 +132,16 @@ def add(*args, **kwargs):
     See fastnn.backend.numpy_kernels.elementwise.
     """
 
+def addcdiv(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def addcmul(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
 def amax(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.reduce.
@@ -363,6 +373,11 @@ def erf(*args, **kwargs):
     See fastnn.backend.numpy_kernels.elementwise.
     """
 
+def erfc(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
 def exp(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
@@ -426,6 +441,31 @@ def gt(*args, **kwargs):
     See fastnn.backend.numpy_kernels.elementwise.
     """
 
+def hardshrink(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def hardsigmoid(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def hardsigmoid_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def hardswish(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def hardswish_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
 def hardtanh(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
@@ -481,6 +521,11 @@ def leaky_relu_backward(*args, **kwargs):
     See fastnn.backend.numpy_kernels.elementwise.
     """
 
+def lerp(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
 def log(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
@@ -509,6 +554,16 @@ def log_softmax(*args, **kwargs):
 def log_softmax_backward(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.softmax.
+    """
+
+def logsigmoid(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def logsigmoid_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
     """
 
 def logsumexp(*args, **kwargs):
@@ -581,6 +636,16 @@ def minimum(*args, **kwargs):
     See fastnn.backend.numpy_kernels.elementwise.
     """
 
+def mish(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def mish_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
 def mul(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
@@ -620,6 +685,21 @@ def peak_fma(
     """
 
 def pow(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def prelu(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def prelu_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def prelu_backward_weight(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
     """
@@ -716,6 +796,11 @@ def sgd_step(
     maximize: bool,
     first_step: bool,
 ) -> bool: ...
+def shrink_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
 def sigmoid(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
@@ -761,6 +846,11 @@ def softplus_backward(*args, **kwargs):
     See fastnn.backend.numpy_kernels.elementwise.
     """
 
+def softshrink(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
 def sqrt(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
@@ -797,6 +887,16 @@ def tanh(*args, **kwargs):
     """
 
 def tanh_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def threshold(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def threshold_backward(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
     """

@@ -134,6 +134,7 @@ _TORCHS = {
     "logsigmoid": "LogSigmoidBackward0",
     "max_pool2d": "MaxPool2DWithIndicesBackward0",
     "norm": "LinalgVectorNormBackward0",
+    "prelu": "PreluKernelBackward0",
     "rms_norm": "MulBackward0",
     "square": "PowBackward0",
     "view_of_memory": "AsStridedBackward0",

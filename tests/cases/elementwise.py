@@ -172,7 +172,24 @@ ACTIVATIONS = {
     ),
     "clamp": ((-1.0, 3.0), lambda x: min(max(x, -1.0), 3.0), lambda x: float(-1 <= x <= 3)),
     "hardtanh": ((-1.0, 1.0), lambda x: min(max(x, -1.0), 1.0), lambda x: float(-1 < x < 1)),
+    "hardsigmoid": ((), lambda x: min(max(x + 3, 0), 6) / 6, lambda x: 1 / 6 if -3 < x < 3 else 0.0),
+    "hardswish": (
+        (),
+        lambda x: x * min(max(x + 3, 0), 6) / 6,
+        lambda x: 0.0 if x <= -3 else x / 3 + 0.5 if x < 3 else 1.0,
+    ),
+    "mish": (
+        (),
+        lambda x: x * math.tanh(math.log1p(math.exp(x))),
+        lambda x: _mish_slope(x),
+    ),
+    "logsigmoid": ((), lambda x: -math.log1p(math.exp(-x)), lambda x: _sigmoid(-x)),
 }
+
+
+def _mish_slope(x):
+    t = math.tanh(math.log1p(math.exp(x)))
+    return t + x * _sigmoid(x) * (1 - t * t)
 
 
 def _gelu_tanh_slope(x, h=1e-5):
@@ -298,6 +315,87 @@ for op, (rest, f, slope) in ACTIVATIONS.items():
         CASES.append(
             Case(f"{op}_backward", f"n{n}", back, lambda g, x, *_, s=slope: _each(lambda a, b: a * s(b))(g, x))
         )
+# Ops with special values among their operands: the rules for NaN and infinities are torch's.
+SHRINK = 0.75
+for n in (1, 40, 515):
+    CASES += [
+        Case(op, f"n{n}", lambda rng, d, n=n, rest=rest: (_values(n)(rng, d), *rest), lambda x, *_, f=f: _each(f)(x))
+        for op, rest, f in (
+            ("softshrink", (SHRINK,), lambda x: x if math.isnan(x) else math.copysign(max(abs(x) - SHRINK, 0), x)),
+            ("hardshrink", (SHRINK,), lambda x: 0.0 if abs(x) <= SHRINK else x),
+            ("threshold", (0.5, -3.0), lambda x: -3.0 if x <= 0.5 else x),
+            ("hardsigmoid", (), lambda x: x if math.isnan(x) else min(max(x + 3, 0), 6) / 6),
+        )
+    ]
+    CASES += [
+        Case(
+            op,
+            f"special_n{n}",
+            lambda rng, d, n=n, rest=rest: (rng.standard_normal(n).astype(d), _values(n)(rng, d), *rest),
+            lambda g, x, *_, f=f: _each(f)(g, x),
+        )
+        for op, rest, f in (
+            ("shrink_backward", (SHRINK,), lambda g, x: 0.0 if abs(x) <= SHRINK else g),
+            ("threshold_backward", (0.5,), lambda g, x: 0.0 if x <= 0.5 else g),
+            ("hardsigmoid_backward", (), lambda g, x: g / 6 if abs(x) < 3 else 0.0),
+            ("prelu_backward_weight", (), lambda g, x: 0.0 if x > 0 else g * x),
+        )
+    ]
+for name, shapes in {"channels": ((2, 5, 7, 3), (1, 5, 1, 1)), "one": ((3, 67), (1, 1)), "0d": ((), ())}.items():
+    CASES += [
+        Case(
+            op,
+            name,
+            lambda rng, d, shapes=shapes: (_values(0)(rng, d, shapes[0]), rng.uniform(-1, 1, shapes[1]).astype(d)),
+            lambda x, w, f=f: _each(f)(x, w),
+        )
+        for op, f in (("prelu", lambda x, w: x if x > 0 else x * w),)
+    ]
+TRIPLES = {
+    "same": ((7, 33), (7, 33), (7, 33)),
+    "broadcast": ((6, 50), (50,), (6, 1)),
+    "0d": ((), (), ()),
+    "empty": ((0, 3), (0, 3), (1, 3)),
+    "long": ((3, 2051), (3, 2051), (3, 2051)),
+}
+for name, shapes in TRIPLES.items():
+
+    def triple(rng, d, shapes=shapes):
+        return tuple(rng.uniform(-2, 2, s).astype(d) for s in shapes)
+
+    CASES += [
+        Case(
+            "lerp",
+            name,
+            triple,
+            _each(lambda x, y, w: x + w * (y - x)),
+            bound=lambda x, y, w: 8 * (abs(x) + abs(w) * (abs(x) + abs(y))),
+        ),
+        Case(
+            "lerp",
+            f"{name}_number",
+            lambda rng, d, f=triple: (*f(rng, d)[:2], 0.75),
+            _each(lambda x, y, w: x + w * (y - x)),
+        ),
+        Case(
+            "addcmul",
+            name,
+            lambda rng, d, f=triple: (*f(rng, d), 0.5),
+            lambda x, y, z, _: _each(lambda a, b, c: a + 0.5 * b * c)(x, y, z),
+        ),
+        Case(
+            "addcdiv",
+            name,
+            lambda rng, d, f=triple: (*f(rng, d), 1.0),
+            lambda x, y, z, _: _each(lambda a, b, c: a + _divide(b, c))(x, y, z),
+        ),
+        Case(
+            "prelu_backward",
+            name,
+            triple,
+            _each(lambda g, x, w: g if x > 0 else g * w),
+        ),
+    ]
 for n in (1, 40):
     CASES += [
         Case(

@@ -88,6 +88,20 @@ double reference(Op op, double x, double y, double p0, double p1) {
       return x * p0 > p1 ? x : std::log1p(std::exp(x * p0)) / p0;
     case Op::clamp:
       return std::isnan(x) ? x : std::fmin(std::fmax(x, p0), p1);
+    case Op::hardsigmoid:
+      return std::isnan(x) ? x : std::fmin(std::fmax(x + 3, 0), 6) / 6;
+    case Op::hardswish:
+      return std::isnan(x) ? x : x * std::fmin(std::fmax(x + 3, 0), 6) / 6;
+    case Op::mish:
+      return x * std::tanh(std::log1p(std::exp(x)));
+    case Op::logsigmoid:
+      return std::isnan(x) ? x : std::fmin(x, 0) - std::log1p(std::exp(-std::fabs(x)));
+    case Op::softshrink:
+      return std::isnan(x) ? x : std::fabs(x) <= p0 ? 0 : x - std::copysign(p0, x);
+    case Op::hardshrink:
+      return std::fabs(x) <= p0 ? 0 : x;
+    case Op::threshold:
+      return x <= p0 ? p1 : x;
     case Op::erfc:
       return std::erfc(x);
     case Op::sinh:
@@ -158,6 +172,24 @@ double reference(Op op, double x, double y, double p0, double p1) {
       return y >= p0 && y <= p1 ? x : 0;
     case Op::hardtanh_backward:
       return y <= p0 || y >= p1 ? 0 : x;
+    case Op::hardsigmoid_backward:
+      return std::fabs(y) < 3 ? x / 6 : 0;
+    case Op::hardswish_backward:
+      return y <= -3 ? 0 : y < 3 ? x * (2 * y + 3) / 6 : x;
+    case Op::mish_backward: {
+      const double t = std::tanh(std::log1p(std::exp(y)));
+      return x * (t + y * sigm(y) * (1 - t * t));
+    }
+    case Op::logsigmoid_backward:
+      return x * sigm(-y);
+    case Op::shrink_backward:
+      return std::fabs(y) <= p0 ? 0 : x;
+    case Op::threshold_backward:
+      return y <= p0 ? 0 : x;
+    case Op::prelu:
+      return x > 0 ? x : x * y;
+    case Op::prelu_backward_weight:
+      return y > 0 ? 0 : x * y;
     case Op::atan2:
       return std::atan2(x, y);
     case Op::pow:

@@ -5,6 +5,7 @@ Under create_graph this module stands in for a backend: rules call its functions
 
 # isort: off
 from .elementwise import *  # noqa: F403
+from .ternary import *  # noqa: F403
 from .shape import *  # noqa: F403
 from .join import *  # noqa: F403
 from .arrange import *  # noqa: F403

@@ -7,8 +7,8 @@ from .._tape import grad_mode, own_version, record
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
 from ._common import check_writable, in_place, rebase
-from .elementwise import add, div, ge, gt, le, logical_or, mul, sub, where
-from .unary import clamp, exp, operand, sigmoid, tanh
+from .elementwise import add, div, ge, gt, le, logical_and, logical_or, lt, mul, sub, where
+from .unary import clamp, exp, neg, operand, sigmoid, tanh
 
 
 def _floating_input(input, function):
@@ -265,7 +265,126 @@ def relu6(input, inplace=False):
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
-# ---------------------------------------------------------------- composites
+def hardsigmoid_rule(k, dy, saved, needs):
+    return (k.hardsigmoid_backward(dy, saved[0]),)
+
+
+def hardsigmoid_backward(dy, x):
+    """dy/6 for x strictly between -3 and 3, else 0."""
+    return where(logical_and(gt(x, -3.0), lt(x, 3.0)), mul(dy, 1 / 6), 0.0)
+
+
+_hardsigmoid = _smooth("hardsigmoid", hardsigmoid_rule)
+
+
+def hardsigmoid(input, inplace=False):
+    """(input + 3)/6 within [0, 1]"""
+    return in_place(input, _hardsigmoid) if inplace else _hardsigmoid(input)
+
+
+def hardswish_rule(k, dy, saved, needs):
+    return (k.hardswish_backward(dy, saved[0]),)
+
+
+def hardswish_backward(dy, x):
+    """dy·(x/3 + 1/2) between -3 and 3, 0 below, dy above."""
+    middle = mul(dy, add(div(x, 3.0), 0.5))
+    return where(le(x, -3.0), 0.0, where(lt(x, 3.0), middle, dy))
+
+
+_hardswish = _smooth("hardswish", hardswish_rule)
+
+
+def hardswish(input, inplace=False):
+    """input·hardsigmoid(input)"""
+    return in_place(input, _hardswish) if inplace else _hardswish(input)
+
+
+def mish_rule(k, dy, saved, needs):
+    return (k.mish_backward(dy, saved[0]),)
+
+
+def mish_backward(dy, x):
+    """dy·(t + x·s·(1 - t²)), t = tanh(softplus x), s = sigmoid x."""
+    t = tanh(softplus(x))
+    return mul(dy, add(t, mul(mul(x, sigmoid(x)), sub(1.0, mul(t, t)))))
+
+
+_mish = _smooth("mish", mish_rule)
+
+
+def mish(input, inplace=False):
+    """input·tanh(softplus(input))"""
+    return in_place(input, _mish) if inplace else _mish(input)
+
+
+def logsigmoid_rule(k, dy, saved, needs):
+    return (k.logsigmoid_backward(dy, saved[0]),)
+
+
+def logsigmoid_backward(dy, x):
+    """dy·sigmoid(-x)"""
+    return mul(dy, sigmoid(neg(x)))
+
+
+_logsigmoid = _smooth("logsigmoid", logsigmoid_rule)
+
+
+def logsigmoid(input):
+    """ln sigmoid(input), as min(x, 0) - ln(1 + e^-|x|)."""
+    return _logsigmoid(input)
+
+
+def softshrink_rule(k, dy, saved, needs):
+    return (k.shrink_backward(dy, *saved),)
+
+
+def hardshrink_rule(k, dy, saved, needs):
+    return (k.shrink_backward(dy, *saved),)
+
+
+def shrink_backward(dy, x, lambd):
+    """0 within lambd of 0, else dy."""
+    return where(logical_and(ge(x, -lambd), le(x, lambd)), 0.0, dy)
+
+
+_softshrink, _hardshrink = _smooth("softshrink", softshrink_rule), _smooth("hardshrink", hardshrink_rule)
+
+
+def softshrink(input, lambd=0.5):
+    """input moved by lambd towards 0, and 0 within lambd of it."""
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    return _softshrink(input, float(lambd))
+
+
+def hardshrink(input, lambd=0.5):
+    """input, and 0 within lambd of 0."""
+    return _hardshrink(input, float(lambd))
+
+
+def threshold_rule(k, dy, saved, needs):
+    return (k.threshold_backward(dy, *saved[:2]),)
+
+
+def threshold_backward(dy, x, threshold):
+    """dy where x is above the threshold or NaN, else 0."""
+    return where(le(x, threshold), 0.0, dy)
+
+
+_threshold = _smooth("threshold", threshold_rule)
+
+
+def threshold(input, threshold, value, inplace=False):
+    """input where above the threshold or NaN, else value."""
+    if inplace:
+        return in_place(input, globals()["threshold"], threshold, value)
+    t = operand(input, "threshold")
+    if t._a.dtype.kind == "b":
+        raise NotImplementedError("\"threshold_cpu\" not implemented for 'Bool'")
+    if t._a.dtype.kind != "f":
+        return where(le(t, threshold), int(value), t)
+    return _threshold(t, float(threshold), float(value))
 
 
 def prelu(input, weight):
@@ -288,77 +407,31 @@ def prelu(input, weight):
 
     ndim = t._a.ndim
     w = reshape(w, (1, -1) + (1,) * (ndim - 2) if ndim > 1 else (1,) * ndim)
-    return where(gt(t, 0.0), t, mul(t, w))
-
-
-def hardsigmoid(input, inplace=False):
-    """(input + 3)/6 within [0, 1]"""
-    if inplace:
-        return in_place(input, hardsigmoid)
-    t = _floating_input(input, "hardsigmoid")
-    k, x = Tensor._k, t._a
-    r = wrap(k.div(k.clamp(k.add(x, 3.0), 0.0, 6.0), 6.0))
-    if t._fn is not None and grad_mode.enabled:
-        record(r, hardsigmoid_rule, (t._fn,), (x,), (t,))
+    r = wrap(Tensor._k.prelu(t._a, w._a))
+    if grad_mode.enabled and (t._fn is not None or w._fn is not None):
+        record(r, prelu_rule, (t._fn, w._fn), (t._a, w._a), (t, w))
     return r
 
 
-def hardsigmoid_rule(k, dy, saved, needs):
-    x = saved[0]
-    return (k.where(k.logical_and(k.gt(x, -3.0), k.lt(x, 3.0)), k.div(dy, 6.0), 0.0),)
+def prelu_rule(k, dy, saved, needs):
+    x, w = saved
+    return (
+        None if needs[0] is None else k.prelu_backward(dy, x, w),
+        None if needs[1] is None else k.sum_to(k.prelu_backward_weight(dy, x), w.shape),
+    )
 
 
-def hardswish(input, inplace=False):
-    """input·hardsigmoid(input)"""
-    if inplace:
-        return in_place(input, hardswish)
-    t = _floating_input(input, "hardswish")
-    k, x = Tensor._k, t._a
-    r = wrap(k.div(k.mul(x, k.clamp(k.add(x, 3.0), 0.0, 6.0)), 6.0))
-    if t._fn is not None and grad_mode.enabled:
-        record(r, hardswish_rule, (t._fn,), (x,), (t,))
-    return r
+def prelu_backward(dy, x, w):
+    """dy where x is positive, else w·dy."""
+    return where(gt(x, 0.0), dy, mul(dy, w))
 
 
-def hardswish_rule(k, dy, saved, needs):
-    x = saved[0]
-    middle = k.mul(dy, k.add(k.div(x, 3.0), 0.5))
-    return (k.where(k.le(x, -3.0), 0.0, k.where(k.lt(x, 3.0), middle, dy)),)
+def prelu_backward_weight(dy, x):
+    """dy·x where x is not positive, else 0: not yet summed to the weight's shape."""
+    return where(gt(x, 0.0), 0.0, mul(dy, x))
 
 
-def mish(input, inplace=False):
-    """input·tanh(softplus(input))"""
-    if inplace:
-        return in_place(input, mish)
-    t = _floating_input(input, "mish")
-    k, x = Tensor._k, t._a
-    r = wrap(k.mul(x, k.tanh(k.softplus(x, 1.0, 20.0))))
-    if t._fn is not None and grad_mode.enabled:
-        record(r, mish_rule, (t._fn,), (x,), (t,))
-    return r
-
-
-def mish_rule(k, dy, saved, needs):
-    """dy·(t + x·s·(1 - t²)), t = tanh(softplus x), s = sigmoid x."""
-    x = saved[0]
-    t = k.tanh(k.softplus(x, 1.0, 20.0))
-    slope = k.mul(k.mul(x, k.sigmoid(x)), k.sub(1.0, k.mul(t, t)))
-    return (k.mul(dy, k.add(t, slope)),)
-
-
-def logsigmoid(input):
-    """ln sigmoid(input), as min(x, 0) - ln(1 + e^-|x|)."""
-    t = _floating_input(input, "logsigmoid")
-    r = Tensor._k
-    x = t._a
-    y = wrap(r.sub(r.minimum(x, 0.0), r.log1p(r.exp(r.neg(r.abs(x))))))
-    if t._fn is not None and grad_mode.enabled:
-        record(y, logsigmoid_rule, (t._fn,), (x,), (t,))
-    return y
-
-
-def logsigmoid_rule(k, dy, saved, needs):
-    return (k.mul(dy, k.sigmoid(k.neg(saved[0]))),)
+# ---------------------------------------------------------------- composites
 
 
 def softsign(input):
@@ -371,34 +444,6 @@ def softsign(input):
 def tanhshrink(input):
     """input - tanh(input)"""
     return sub(input, tanh(input))
-
-
-def softshrink(input, lambd=0.5):
-    """input moved by lambd towards 0, and 0 within lambd of it."""
-    if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
-    t = _floating_input(input, "softshrink")
-    low = where(ge(t, -float(lambd)), 0.0, add(t, float(lambd)))
-    return where(gt(t, float(lambd)), sub(t, float(lambd)), low)
-
-
-def hardshrink(input, lambd=0.5):
-    """input, and 0 within lambd of 0."""
-    from .elementwise import logical_and
-
-    t = _floating_input(input, "hardshrink")
-    return where(logical_and(ge(t, -float(lambd)), le(t, float(lambd))), 0.0, t)
-
-
-def threshold(input, threshold, value, inplace=False):
-    """input where above the threshold or NaN, else value."""
-    if inplace:
-        return in_place(input, globals()["threshold"], threshold, value)
-    t = operand(input, "threshold")
-    if t._a.dtype.kind == "b":
-        raise NotImplementedError("\"threshold_cpu\" not implemented for 'Bool'")
-    value = float(value) if t._a.dtype.kind == "f" else int(value)
-    return where(le(t, threshold), value, t)
 
 
 def glu(input, dim=-1):

@@ -87,8 +87,8 @@ def _alpha(input, p, training, inplace, function, whole):
     if p == 1.0:
         return mul(t, 0.0)
     a = (1.0 / ((1.0 - p) * (1.0 + p * _ALPHA * _ALPHA))) ** 0.5
-    like = t._a if whole else xp.on(t._a).full(t._a.shape[:2] + (1,) * (t._a.ndim - 2), 1, t._a.dtype)
-    kept = Tensor._k.cast(Tensor._k.dropout(generators.engine(None, like), like, p)[1], t._a.dtype)
+    like = xp.on(t._a).full(t._a.shape if whole else t._a.shape[:2] + (1,) * (t._a.ndim - 2), 1, t._a.dtype)
+    kept = Tensor._k.cast(Tensor._k.dropout(generators.engine(None, like), like, p)[0] != 0, t._a.dtype)
     shift = Tensor._k.add(Tensor._k.mul(Tensor._k.sub(kept, 1.0), -a * _ALPHA), -a * _ALPHA * p)
     return add(mul(t, wrap(Tensor._k.mul(kept, a))), wrap(shift))
 

@@ -418,23 +418,6 @@ def where_rule(k, dy, saved, needs):
     )
 
 
-def lerp(input, end, weight):
-    """input + weight·(end - input)."""
-    return add(input, mul(weight if isinstance(weight, Tensor) else float(weight), sub(end, input)))
-
-
-def addcmul(input, tensor1, tensor2, *, value=1):
-    """input + value·tensor1·tensor2."""
-    product = mul(tensor1, tensor2)
-    return add(input, product if value == 1 else mul(product, value))
-
-
-def addcdiv(input, tensor1, tensor2, *, value=1):
-    """input + value·tensor1/tensor2."""
-    quotient = div(tensor1, tensor2)
-    return add(input, quotient if value == 1 else mul(quotient, value))
-
-
 # ---------------------------------------------------------------- comparisons and logic: bool, no gradient
 
 
@@ -556,8 +539,6 @@ remainder_, fmod_, floor_divide_ = (
     _in_place_slow("fmod", fmod),
     _in_place_slow("floor_divide", floor_divide),
 )
-addcmul_, addcdiv_ = _in_place_slow("addcmul", addcmul), _in_place_slow("addcdiv", addcdiv)
-lerp_ = _in_place_slow("lerp", lerp)
 bitwise_and_, bitwise_or_ = _in_place_slow("bitwise_and", bitwise_and), _in_place_slow("bitwise_or", bitwise_or)
 bitwise_xor_ = _in_place_slow("bitwise_xor", bitwise_xor)
 bitwise_left_shift_ = _in_place_slow("bitwise_left_shift", bitwise_left_shift)

@@ -7,12 +7,13 @@ from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
 from ._common import write_out
 from .cast import cast
-from .elementwise import div, lerp, mul, sub, where
+from .elementwise import div, mul, sub, where
 from .gather import gather
 from .reduce import _result, kept_shape, median_result, mode_result
 from .reduce import sum as sum_
 from .shape import movedim, reshape, squeeze, t, unsqueeze
 from .sort import sort
+from .ternary import lerp
 from .unary import operand
 
 _MODES = ("linear", "lower", "higher", "midpoint", "nearest")

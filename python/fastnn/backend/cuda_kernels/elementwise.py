@@ -208,21 +208,25 @@ if has("elementwise"):
         globals()[_name] = _binary(_name)
     for _name in "eq ne lt le gt ge".split():
         globals()[_name] = _binary(_name, _BOOL)
-    for _name in "relu_backward silu_backward tanh_backward sigmoid_backward".split():
+    for _name in (
+        "relu_backward silu_backward tanh_backward sigmoid_backward hardsigmoid_backward hardswish_backward mish_backward "
+        "logsigmoid_backward prelu prelu_backward_weight"
+    ).split():
         globals()[_name] = _binary(_name)
-    for _name in "leaky_relu_backward elu_backward".split():
+    for _name in "leaky_relu_backward elu_backward shrink_backward threshold_backward".split():
         globals()[_name] = _binary(_name, p=_one)
     softplus_backward = _binary("softplus_backward", p=_two)
     hardtanh_backward = _binary("hardtanh_backward", p=_unit_bounds)
     for _name in (
         "neg abs sign sqrt rsqrt reciprocal square floor ceil round trunc exp exp2 expm1 log log1p log2 log10 tanh sigmoid "
-        "erf erfc relu silu sin cos tan sinh cosh asinh acosh atanh asin acos atan erfinv"
+        "erf erfc relu silu hardsigmoid hardswish mish logsigmoid sin cos tan sinh cosh asinh acosh atanh asin acos atan erfinv"
     ).split():
         globals()[_name] = _unary(_name)
     for _name in "isnan isinf isfinite".split():
         globals()[_name] = _unary(_name, _BOOL)
-    for _name in "leaky_relu elu".split():
+    for _name in "leaky_relu elu softshrink hardshrink".split():
         globals()[_name] = _unary(_name, p=_one)
     softplus = _unary("softplus", p=_two)
+    threshold = _unary("threshold", p=_two)
     hardtanh = _unary("hardtanh", p=_unit_bounds, kernel="clamp")
     __all__ = [n for n, v in globals().items() if callable(v) and not n.startswith("_") and hasattr(twin, n)]

@@ -258,6 +258,22 @@ def softplus_backward(dy, x, beta=1.0, threshold=20.0):
     return _as(dy, np.where(z > threshold, dy, dy * (e / (1 + e))))
 
 
+def lerp(x, y, w, out=None):
+    """x + w (y - x), from the end that is nearer: exact at w = 0 and at w = 1."""
+    if not hasattr(w, "shape"):
+        return _give(_as(x, np.asarray(x + w * (y - x) if abs(w) < 0.5 else y + (w - 1) * (y - x))), out)
+    near = np.absolute(w) < 0.5
+    return _give(_as(x, np.where(near, w, w - 1) * (y - x) + np.where(near, x, y)), out)
+
+
+def addcmul(x, y, z, value=1.0, out=None):
+    return _give(_as(x, np.asarray(x + value * y * z)), out)
+
+
+def addcdiv(x, y, z, value=1.0, out=None):
+    return _give(_as(x, np.asarray(x + value * y / z)), out)
+
+
 def clamp(x, lo=None, hi=None, out=None):
     """Bounds are numbers, arrays or None; hi wins over lo, NaN stays NaN."""
     if lo is not None:
@@ -286,6 +302,81 @@ def hardtanh_backward(dy, x, lo=-1.0, hi=1.0):
     return _as(dy, np.where((x <= lo) | (x >= hi), 0, dy))
 
 
+def hardsigmoid(x, out=None):
+    return _give(_as(x, np.minimum(np.maximum(x + 3, 0), 6) / 6), out)
+
+
+def hardsigmoid_backward(dy, x):
+    return _as(dy, np.where((x > -3) & (x < 3), dy * (1 / 6), 0))
+
+
+def hardswish(x, out=None):
+    return _give(_as(x, x * np.minimum(np.maximum(x + 3, 0), 6) / 6), out)
+
+
+def hardswish_backward(dy, x):
+    return _as(dy, np.where(x <= -3, 0, np.where(x < 3, dy * (x / 3 + 0.5), dy)))
+
+
+def _tanh_softplus(x):
+    """tanh(ln(1 + e^x)) = n / (n + 2), n = e^x (e^x + 2); from 20 on it is 1."""
+    e = np.exp(np.minimum(x, 20 if x.dtype != np.float16 else 5))
+    n = e * (e + 2)
+    return n / (n + 2)
+
+
+def mish(x, out=None):
+    return _give(_as(x, np.asarray(x * _tanh_softplus(x))), out)
+
+
+def mish_backward(dy, x):
+    t = _tanh_softplus(x)
+    return _as(dy, np.asarray(dy * (t + x * sigmoid(x) * (1 - t * t))))
+
+
+def logsigmoid(x, out=None):
+    return _give(_as(x, np.asarray(np.minimum(x, 0) - np.log1p(np.exp(-np.absolute(x))))), out)
+
+
+def logsigmoid_backward(dy, x):
+    return _as(dy, np.asarray(dy * sigmoid(-x)))
+
+
+def softshrink(x, lambd, out=None):
+    return _give(_as(x, np.where(x > lambd, x - lambd, np.where(x >= -lambd, x * 0, x + lambd))), out)
+
+
+def hardshrink(x, lambd, out=None):
+    return _give(_as(x, np.where((x >= -lambd) & (x <= lambd), 0, x)), out)
+
+
+def shrink_backward(dy, x, lambd):
+    """Of softshrink and hardshrink: stops within lambd of 0, passes at NaN."""
+    return _as(dy, np.where((x >= -lambd) & (x <= lambd), 0, dy))
+
+
+def threshold(x, threshold, value, out=None):
+    return _give(_as(x, np.where(x <= threshold, value, x)), out)
+
+
+def threshold_backward(dy, x, threshold):
+    return _as(dy, np.where(x <= threshold, 0, dy))
+
+
+def prelu(x, w, out=None):
+    """w broadcasts against x."""
+    return _give(_as(x, np.where(x > 0, x, x * w)), out)
+
+
+def prelu_backward(dy, x, w):
+    return _as(dy, np.where(x > 0, dy, dy * w))
+
+
+def prelu_backward_weight(dy, x):
+    """dy times prelu's derivative in its weight, not yet summed to the weight's shape."""
+    return _as(dy, np.where(x > 0, 0, dy * x))
+
+
 __all__ = [
     "add", "sub", "mul", "div", "maximum", "minimum", "pow", "fmod", "remainder", "floor_divide", "atan2", "eq",
     "ne", "lt", "le", "gt", "ge", "where", "axpy_", "logical_and", "logical_or", "logical_xor", "logical_not",
@@ -295,5 +386,7 @@ __all__ = [
     "sigmoid", "erf", "erfc", "erfinv", "floor", "ceil", "round", "trunc", "isnan", "isinf", "isfinite", "relu",
     "leaky_relu", "elu", "silu", "gelu", "softplus", "clamp", "hardtanh", "relu_backward", "leaky_relu_backward",
     "elu_backward", "silu_backward", "gelu_backward", "tanh_backward", "sigmoid_backward", "softplus_backward",
-    "clamp_backward", "hardtanh_backward",
+    "clamp_backward", "hardtanh_backward", "hardsigmoid", "hardsigmoid_backward", "hardswish", "hardswish_backward",
+    "mish", "mish_backward", "logsigmoid", "logsigmoid_backward", "softshrink", "hardshrink", "shrink_backward",
+    "threshold", "threshold_backward", "prelu", "prelu_backward", "prelu_backward_weight", "lerp", "addcmul", "addcdiv",
 ]  # fmt: skip

@@ -364,15 +364,19 @@ def _unpack_state(state):
 
 def dropout(generator: Generator, x: np.ndarray, p: float) -> tuple[np.ndarray, np.ndarray]:
     """(y, mask): x with each element zeroed with probability p and the rest scaled by 1/(1-p), 0 < p < 1, drawn in x's
-    memory order; both results have x's strides."""
-    mask = np.empty_like(x, np.bool_)
-    buffer, target = in_memory_order(mask)
+    memory order; y has x's strides. The mask is what dropout_backward takes: a bit an element, in C order."""
+    kept = np.empty_like(x, np.bool_)
+    buffer, target = in_memory_order(kept)
     generator.bernoulli_(buffer, 1 - p)
     if target is not None:
         target[...] = buffer
-    return dropout_backward(x, mask, p), mask
+    return np.multiply(x, kept * _keep_scale(x.dtype, p)), np.packbits(kept, bitorder="little")
+
+
+def _keep_scale(dtype, p):
+    return (np.float64(1) / (1 - p) if dtype == np.float64 else np.float32(1) / np.float32(1 - p)).astype(dtype)
 
 
 def dropout_backward(dy: np.ndarray, mask: np.ndarray, p: float) -> np.ndarray:
-    scale = np.float64(1) / (1 - p) if dy.dtype == np.float64 else np.float32(1) / np.float32(1 - p)
-    return np.multiply(dy, mask * scale.astype(dy.dtype))
+    kept = np.unpackbits(mask, count=dy.size, bitorder="little").view(np.bool_).reshape(dy.shape)
+    return np.multiply(dy, kept * _keep_scale(dy.dtype, p))

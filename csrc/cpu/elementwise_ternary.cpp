@@ -1,0 +1,34 @@
+// Ops of three floating operands.
+#include "cpu/elementwise_loops.h"
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+
+// x + z (y - x), from the end that is nearer: exact at z = 0 and at z = 1.
+FASTNN_OP3(lerp, const auto near_x = lt(abs(z), vset<T>(0.5));
+           return fma(select(near_x, z, z - one), y - x, select(near_x, x, y));)
+FASTNN_OP3(addcmul, return fma(p0 * y, z, x);)                    // x + value y z
+FASTNN_OP3(addcdiv, return x + p0 * y / z;)                       // x + value y / z
+FASTNN_OP3(prelu_backward, return select(gt(y, zero), x, x* z);)  // dy, input, weight
+
+template <class T>
+ElementwiseFn find(Elementwise op) {
+  switch (op) {
+#define FASTNN_CASE(name) \
+  case Elementwise::name: \
+    return &ternary_loop<T, name##_op>;
+    FASTNN_TERNARY_OPS(FASTNN_CASE)
+#undef FASTNN_CASE
+    default:
+      return nullptr;
+  }
+}
+}  // namespace
+
+ElementwiseFn elementwise_ternary(Elementwise op, Dtype dtype) {
+  return dtype == Dtype::F32 ? find<float>(op) : dtype == Dtype::F64 ? find<double>(op) : nullptr;
+}
+
+}  // namespace FASTNN_ISA
+}  // namespace fastnn
