@@ -67,6 +67,12 @@ set(FASTNN_BINDING_SOURCES
   csrc/bindings_norm.cpp
   csrc/bindings_attention.cpp
   csrc/bindings_embedding.cpp
+  csrc/bindings_index.cpp
+  csrc/along.cpp
+  csrc/scan.cpp
+  csrc/bindings_order.cpp
+  csrc/bindings_arrange.cpp
+  csrc/order.cpp
   csrc/bindings_rnn.cpp
 )
 

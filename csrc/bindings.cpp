@@ -192,6 +192,9 @@ PYBIND11_MODULE(_cpu, m) {
   bind_norm(m);
   bind_attention(m);
   bind_embedding(m);
+  bind_index(m);
+  bind_order(m);
+  bind_arrange(m);
   bind_rnn(m);
   bind_elementwise(m);
   bind_reduce(m);

@@ -193,7 +193,11 @@ SHAPES = {
     "masked_fill": lambda T, x: x.masked_fill(T.tensor([True, False, False]), 3.0) ** 2,
     "masked_select": lambda T, x: T.masked_select(x, T.tensor([True, False, True])) ** 2,
     "sort": lambda T, x: x.sort(2)[0] ** 2,
+    "sort 0 down": lambda T, x: x.sort(0, descending=True)[0] ** 2,
     "topk": lambda T, x: x.topk(2)[0] ** 2,
+    "topk 1 smallest": lambda T, x: x.topk(1, 1, largest=False)[0] ** 2,
+    "kthvalue": lambda T, x: x.kthvalue(2, 2)[0] ** 2,
+    "index_select 0": lambda T, x: x.index_select(0, T.tensor([1, 1, 0])) ** 2,
     "to float64": lambda T, x: x.to(T.float64) ** 2,
     "movedim": lambda T, x: x.movedim(0, 2) ** 2,
     "unfold": lambda T, x: x.unfold(2, 2, 1) ** 2,
@@ -207,6 +211,7 @@ case("stack", lambda T, x, y: T.stack([x, y], 1) ** 2, (2, 3), (2, 3))
 case("scatter", lambda T, x, y: x.scatter(1, T.tensor([[0, 2], [1, 0]]), y) ** 2, (2, 3), (2, 2))
 case("scatter_add", lambda T, x, y: x.scatter_add(1, T.tensor([[0, 0], [1, 0]]), y) ** 2, (2, 3), (2, 2))
 case("index_add", lambda T, x, y: x.index_add(0, T.tensor([1, 1]), y) ** 2, (2, 3), (2, 3))
+case("index_add 1", lambda T, x, y: x.index_add(1, T.tensor([1, 0, 1]), y, alpha=3) ** 2, (2, 2), (2, 3))
 case("index_copy", lambda T, x, y: x.index_copy(0, T.tensor([1]), y) ** 2, (2, 3), (1, 3))
 case("index_put", lambda T, x, y: x.index_put((T.tensor([1, 0]),), y, accumulate=True) ** 2, (2, 3), (2, 3))
 

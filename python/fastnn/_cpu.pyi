@@ -313,6 +313,21 @@ def cross_entropy_backward(*args, **kwargs):
     See fastnn.backend.numpy_kernels.softmax.
     """
 
+def cumprod(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.array and reduce.
+    """
+
+def cumsum(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.array and reduce.
+    """
+
+def cumsum_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.array and reduce.
+    """
+
 def div(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
@@ -393,9 +408,19 @@ def expm1(*args, **kwargs):
     See fastnn.backend.numpy_kernels.elementwise.
     """
 
+def flip(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.array.
+    """
+
 def floor(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def gather(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.array and reduce.
     """
 
 def ge(*args, **kwargs):
@@ -476,6 +501,16 @@ def hardtanh_backward(*args, **kwargs):
     See fastnn.backend.numpy_kernels.elementwise.
     """
 
+def index_select(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.array and reduce.
+    """
+
+def index_within(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.array and reduce.
+    """
+
 def isa() -> str:
     """
     The instruction set in use.
@@ -494,6 +529,11 @@ def isinf(*args, **kwargs):
 def isnan(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def kthvalue(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.order.
     """
 
 def layer_norm(*args, **kwargs):
@@ -661,6 +701,11 @@ def neg(*args, **kwargs):
     See fastnn.backend.numpy_kernels.elementwise.
     """
 
+def nonzero(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.array.
+    """
+
 def norm(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.reduce.
@@ -767,6 +812,11 @@ def rnn_backward(
     sizes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
     reverse: bool,
 ) -> tuple: ...
+def roll(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.array.
+    """
+
 def round(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
@@ -778,6 +828,16 @@ def rsqrt(*args, **kwargs):
     """
 
 def scale_(grads: typing.Any, factor: typing.SupportsFloat | typing.SupportsIndex) -> bool: ...
+def scatter(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.array and reduce.
+    """
+
+def scatter_add_zeros(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.array and reduce.
+    """
+
 def set_isa(name: str) -> None:
     """
     Use another of supported_isas().
@@ -851,6 +911,11 @@ def softshrink(*args, **kwargs):
     See fastnn.backend.numpy_kernels.elementwise.
     """
 
+def sort(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.order.
+    """
+
 def sqrt(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
@@ -899,6 +964,16 @@ def threshold(*args, **kwargs):
 def threshold_backward(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def topk(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.order.
+    """
+
+def triangle(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.array.
     """
 
 def trunc(*args, **kwargs):

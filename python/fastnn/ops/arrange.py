@@ -14,7 +14,7 @@ def flip(input, *dims, **keyword):
     i = tuple(check_dim(d, input._a.ndim) for d in _ints(dims or (given,), "flip"))
     if len(set(i)) != len(i):
         raise RuntimeError(f"dim {max(i, key=i.count)} appears multiple times in the list of dims")
-    r = wrap(xp.contiguous_copy(xp.flip(input._a, i)))
+    r = wrap(Tensor._k.flip(input._a, i))
     if input._fn is not None and grad_mode.enabled:
         record(r, flip_rule, (input._fn,), (i,), ())
     return r
@@ -42,7 +42,7 @@ def roll(input, shifts, dims=None):
         raise RuntimeError("`shifts` required")
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
-    r = wrap(xp.roll(input._a, shifts, dims))
+    r = wrap(Tensor._k.roll(input._a, shifts, dims))
     if input._fn is not None and grad_mode.enabled:
         record(r, roll_rule, (input._fn,), (shifts, dims), ())
     return r
@@ -55,19 +55,34 @@ def roll_rule(k, dy, saved, needs):
 
 def tril(input, diagonal=0):
     """The lower triangle, zeros above `diagonal`."""
-    return _triangle(input, diagonal, xp.on(input._a).tri_mask(input._a.shape, diagonal, True))
+    return _triangle(input, diagonal, True, tril_rule)
 
 
 def triu(input, diagonal=0):
     """The upper triangle, zeros below `diagonal`."""
-    return _triangle(input, diagonal, xp.on(input._a).tri_mask(input._a.shape, diagonal, False))
+    return _triangle(input, diagonal, False, triu_rule)
 
 
-def _triangle(input, diagonal, mask):
-    from .elementwise import where
+def _triangle(input, diagonal, lower, rule):
+    if input._a.ndim < 2:
+        raise RuntimeError("tril/triu: input tensor must have at least 2 dimensions")
+    r = wrap(Tensor._k.triangle(input._a, diagonal, lower))
+    if input._fn is not None and grad_mode.enabled:
+        record(r, rule, (input._fn,), (diagonal,), ())
+    return r
 
-    # A zero of the input's own kind: where() promotes a bool and a Python int to int64.
-    return where(wrap(mask), input, {"b": False, "i": 0, "u": 0}.get(input._a.dtype.kind, 0.0))
+
+def triangle(input, diagonal, lower):
+    """tril or triu, by the kernel's name."""
+    return tril(input, diagonal) if lower else triu(input, diagonal)
+
+
+def tril_rule(k, dy, saved, needs):
+    return (k.triangle(dy, saved[0], True),)
+
+
+def triu_rule(k, dy, saved, needs):
+    return (k.triangle(dy, saved[0], False),)
 
 
 def diagonal(input, offset=0, dim1=0, dim2=1):

@@ -15,7 +15,7 @@ def _index_array(index, function, n=None):
         return a.astype("int64")
     if a.dtype.name not in ("int64", "int32"):
         raise RuntimeError(f"{function}(): Expected dtype int32/int64 for index, got {index.dtype}")
-    if n is not None and (int(a.min()) < 0 or int(a.max()) >= n):
+    if n is not None and not Tensor._k.index_within(a, n):
         bad = int(a.min()) if int(a.min()) < 0 else int(a.max())
         raise (IndexError if function == "index_select" else RuntimeError)(
             f"{function}(): index {bad} is out of bounds for dimension with size {n}"
@@ -33,8 +33,22 @@ def index_select(input, dim, index, *, out=None):
     if input._a.ndim == 0:
         r = index_get(input, ())
     else:
-        r = index_get(input, (slice(None),) * i + (a.reshape(-1),) if i else a.reshape(-1))
+        r = wrap(Tensor._k.index_select(input._a, i, a.reshape(-1)))
+        if input._fn is not None and grad_mode.enabled:
+            record(r, index_select_rule, (input._fn,), (input._a.shape, i, a.reshape(-1)), ())
     return r if out is None else write_out(out, r, input, index)
+
+
+def index_select_rule(k, dy, saved, needs):
+    shape, dim, index = saved
+    if dim == 0:
+        return (k.index_put_zeros(dy, shape, index, False),)
+    return (k.scatter_add_zeros(dy, shape, dim, _slices(index, dim, dy.shape)),)
+
+
+def _slices(index, dim, shape):
+    """A vector of indices along dim as an index of every element of `shape`."""
+    return xp.broadcast_to(index.reshape((-1,) + (1,) * (len(shape) - dim - 1)), shape)
 
 
 def gather(input, dim, index, *, sparse_grad=False, out=None):
@@ -164,18 +178,36 @@ def scatter_add(input, dim, index, src):
     if src._a.dtype != x.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     _check_src(src._a, a, "scatter_add")
-    from .elementwise import add
     from .join import narrow
 
     for d, n in enumerate(a.shape):
         src = narrow(src, d, 0, n) if src._a.shape[d] != n else src
-    return add(input, scatter_add_zeros(src, x.shape, i, a))
+    return _scatter_add(input, i, a, src, scatter_add_rule)
+
+
+def _scatter_add(input, dim, index, src, rule):
+    r = wrap(Tensor._k.scatter(input._a, dim, index, src._a, "add"))
+    if (input._fn is not None or src._fn is not None) and grad_mode.enabled:
+        record(r, rule, (input._fn, src._fn), (dim, index), ())
+    return r
+
+
+def scatter_add_rule(k, dy, saved, needs):
+    dim, index = saved
+    return dy, None if needs[1] is None else k.gather(dy, dim, index if k is not GRAPH else wrap(index))
+
+
+def index_add_rule(k, dy, saved, needs):
+    dim, index = saved
+    if needs[1] is None:
+        return dy, None
+    lines = index[(0,) * dim + (slice(None),) + (0,) * (index.ndim - dim - 1)] if index.size else index.reshape(-1)
+    return dy, k.index_select(dy, dim, lines if k is not GRAPH else wrap(lines))
 
 
 def index_add(input, dim, index, source, *, alpha=1, out=None):
     """input with the slices of source added at `index` along dim."""
-    from .elementwise import add, mul
-    from .shape import transpose
+    from .elementwise import mul
 
     i = check_dim(dim, input._a.ndim)
     a = _index_array(index, "index_add", input._a.shape[i] if input._a.ndim else 1)
@@ -194,13 +226,12 @@ def index_add(input, dim, index, source, *, alpha=1, out=None):
             f"index_add_(): Number of indices ({a.size}) should be equal to source.size(dim) for source of shape "
             f"{list(source._a.shape)}"
         )
-    moved = transpose(source, 0, i)
-    shape = list(input._a.shape)
-    shape[0], shape[i] = shape[i], shape[0]
-    if moved._a.shape[1:] != tuple(shape[1:]):
+    rest = source._a.shape[:i] + source._a.shape[i + 1 :]
+    if rest != input._a.shape[:i] + input._a.shape[i + 1 :]:
         raise RuntimeError("index_add_(): source and self must have the same shape except in dim")
-    total = transpose(index_put_zeros(moved, tuple(shape), a, False), 0, i)
-    r = add(input, total if alpha == 1 else mul(total, alpha))
+    if alpha != 1:
+        source = mul(source, alpha)
+    r = _scatter_add(input, i, _slices(a, i, source._a.shape), source, index_add_rule)
     return r if out is None else write_out(out, r)
 
 
@@ -376,12 +407,12 @@ def masked_scatter(input, mask, source):
 
 def nonzero(input, *, as_tuple=False):
     """The indices of the non-zero elements: [count, ndim], or one vector a dimension."""
-    found = xp.nonzero(input._a.reshape(1) if input._a.ndim == 0 else input._a)
+    x = input._a
     if as_tuple:
-        return tuple(wrap(i) for i in found)
-    if input._a.ndim == 0:
-        return wrap(xp.on(input._a).zeros((found[0].size, 0), "int64"))
-    return wrap(xp.contiguous_copy(xp.array(found).T).reshape(-1, input._a.ndim))
+        return tuple(wrap(i) for i in xp.nonzero(x.reshape(1) if x.ndim == 0 else x))
+    if x.ndim == 0:
+        return wrap(xp.on(x).zeros((int(bool(x)), 0), "int64"))
+    return wrap(Tensor._k.nonzero(x))
 
 
 argwhere = nonzero

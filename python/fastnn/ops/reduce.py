@@ -220,7 +220,19 @@ def cumsum_rule(k, dy, saved, needs):
     (dim,) = saved
     if not len(dy.shape):
         return (dy,)
-    return (k.flip(k.cumsum(k.flip(dy, (dim,)), dim), (dim,)),)
+    return (k.cumsum_backward(dy, dim),)
+
+
+def cumsum_backward(dy, dim):
+    """The sums from each element to the last (differentiable: cumsum's gradient)."""
+    r = wrap(Tensor._k.cumsum_backward(dy._a, dim))
+    if dy._fn is not None and grad_mode.enabled:
+        record(r, cumsum_backward_rule, (dy._fn,), (dim,), ())
+    return r
+
+
+def cumsum_backward_rule(k, dy, saved, needs):
+    return (k.cumsum(dy, *saved),)
 
 
 def cumprod(input, dim=None, *, dtype=None, out=None, axis=None):
@@ -245,7 +257,7 @@ def cumprod_rule(k, dy, saved, needs):
         return (dy,)
     if not _has_zero(x):
         products = k.mul(dy, y)
-        return (k.div(k.flip(k.cumsum(k.flip(products, (dim,)), dim), (dim,)), x),)
+        return (k.div(k.cumsum_backward(products, dim), x),)
     s = _span(k, dy, dim, -1, None)
     parts = [s]
     for i in range(x.shape[dim] - 2, -1, -1):
@@ -431,9 +443,7 @@ def median(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
         dim = axis
     if keepdims is not None:
         keepdim = keepdims
-    from .gather import gather
-    from .shape import reshape, squeeze
-    from .sort import sort
+    from .shape import reshape
 
     t = operand(input, "median")
     if t._a.dtype.kind == "b":
@@ -447,14 +457,13 @@ def median(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
         return median_result(t, wrap(Tensor._k.argmax(t._a, None, False)))
     _check_not_empty(t._a, (dim,), "median")
     k = Tensor._k
-    order = sort(wrap(t._a), dim)[1]
-    at = _span(k, order._a, dim, (t._a.shape[dim] - 1) // 2, (t._a.shape[dim] - 1) // 2 + 1)
+    values, at = k.kthvalue(t._a, (t._a.shape[dim] + 1) // 2, dim)
     if t._a.dtype.kind == "f":  # NaN wins
         lost = k.isnan(t._a)
-        at = k.where(k.any(lost, (dim,), True), k.argmax(lost, dim, True), at)
-    at = wrap(at)
-    values = gather(t, dim, at)
-    return median_result(*((values, at) if keepdim else (squeeze(values, dim), squeeze(at, dim))))
+        if lost.any():
+            at = k.where(k.any(lost, (dim,), True), k.argmax(lost, dim, True), at)
+            values = k.gather(t._a, dim, at)
+    return _picked(t, values if keepdim else values.squeeze(dim), at, dim, keepdim, median_result)
 
 
 # ---------------------------------------------------------------- any, all

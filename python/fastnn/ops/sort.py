@@ -2,10 +2,11 @@
 
 import operator
 
+from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
 from ._common import write_out
-from .gather import gather
+from .reduce import _picked
 
 
 class _Pair(tuple):
@@ -46,17 +47,34 @@ def sort(input, dim=-1, descending=False, stable=False, *, out=None, axis=None):
     if input._a.ndim == 0:
         values, order = input, wrap(xp.on(input._a).zeros((), "int64"))
     else:
-        order = wrap(Tensor._k.sorting(input._a, i, bool(descending), True))
-        values = gather(input, i, order)
+        values, order = _recorded(sort_rule, input, i, Tensor._k.sort(input._a, i, bool(descending)))
     if out is not None:
         values, order = write_out(out[0], values), write_out(out[1], order)
     return sort_result(values, order)
+
+
+def _recorded(rule, input, dim, found):
+    """(values, indices) of a kernel as tensors, the values as part of the graph."""
+    values, order = wrap(found[0]), wrap(found[1])
+    if input._fn is not None and grad_mode.enabled:
+        record(values, rule, (input._fn,), (input._a.shape, dim, found[1]), ())
+    return values, order
+
+
+def sort_rule(k, dy, saved, needs):
+    return (k.scatter_add_zeros(dy, *saved),)
+
+
+def topk_rule(k, dy, saved, needs):
+    return (k.scatter_add_zeros(dy, *saved),)
 
 
 def argsort(input, dim=-1, descending=False, stable=False, *, axis=None):
     """The indices that sort input along dim."""
     if axis is not None:
         dim = axis
+    if input._fn is not None:
+        input = wrap(input._a)
     return sort(input, dim, descending, stable)[1]
 
 
@@ -68,16 +86,12 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, axis=None):
     """The k largest (smallest) elements along dim, and where they are."""
     if axis is not None:
         dim = axis
-    from .join import narrow
-
     i = check_dim(dim, input._a.ndim)
     if input._a.ndim == 0:
         return topk_result(input, wrap(xp.on(input._a).zeros((), "int64")))
     if not 0 <= k <= input._a.shape[i]:
         raise RuntimeError("selected index k out of range")
-    order = wrap(Tensor._k.sorting(input._a, i, largest, True))
-    order = wrap(xp.contiguous_copy(narrow(order, i, 0, k)._a))
-    return topk_result(gather(input, i, order), order)
+    return topk_result(*_recorded(topk_rule, input, i, Tensor._k.topk(input._a, operator.index(k), i, bool(largest))))
 
 
 def kthvalue(input, k, dim=-1, keepdim=False, *, axis=None, keepdims=None):
@@ -86,26 +100,41 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, axis=None, keepdims=None):
         dim = axis
     if keepdims is not None:
         keepdim = keepdims
-    from .join import select
-    from .shape import unsqueeze
-
     i = check_dim(dim, input._a.ndim)
     n = input._a.shape[i] if input._a.ndim else 1
     if not 1 <= k <= n:
         raise RuntimeError("kthvalue(): selected number k out of range for dimension " + str(i))
-    values, order = sort(input, i)
     if input._a.ndim == 0:
-        return kthvalue_result(values, order)
-    values, order = select(values, i, k - 1), wrap(select(order, i, k - 1)._a.copy())
-    if keepdim:
-        values, order = unsqueeze(values, i), unsqueeze(order, i)
-    return kthvalue_result(values, order)
+        return kthvalue_result(*sort(input, i))
+    values, index = Tensor._k.kthvalue(input._a, operator.index(k), i)
+    return _picked(input, values if keepdim else values.squeeze(i), index, i, keepdim, kthvalue_result)
 
 
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
     """The distinct elements in ascending order (slices along dim), with positions and counts where asked."""
-    values, inverse, counts = xp.unique(input._a, None if dim is None else check_dim(dim, input._a.ndim))
+    x = input._a
+    if dim is None and x.size and x.dtype.kind in "fiub":
+        return _unique_elements(input, return_inverse, return_counts)
+    values, inverse, counts = xp.unique(x, None if dim is None else check_dim(dim, x.ndim))
     return _unique_results(input, values, inverse, counts, return_inverse, return_counts, dim)
+
+
+def _unique_elements(input, return_inverse, return_counts):
+    k = Tensor._k
+    ordered, order = k.sort(input._a.reshape(-1), 0, False)
+    first = xp.on(ordered).ones(ordered.size, bool)
+    first[1:] = ordered[1:] != ordered[:-1]  # a NaN equals none
+    starts = k.nonzero(first).reshape(-1)
+    values = k.index_select(ordered, 0, starts)
+    inverse = counts = None
+    if return_inverse:
+        inverse = xp.on(ordered).empty(ordered.size, "int64")
+        inverse[order] = k.cumsum(first, 0) - 1
+    if return_counts:
+        counts = xp.on(ordered).full(starts.shape, ordered.size, "int64")
+        counts[:-1] = starts[1:]
+        counts -= starts
+    return _unique_results(input, values, inverse, counts, return_inverse, return_counts, None)
 
 
 def _unique_results(input, values, inverse, counts, return_inverse, return_counts, dim):

@@ -182,7 +182,14 @@ def _scan(name, product):
 
 
 cumsum, cumprod = _scan("cumsum", False), _scan("cumprod", True)
+
+
+def cumsum_backward(dy, dim):
+    """The sums from each element to the last."""
+    return arrays.flip(cumsum(arrays.flip(dy, dim), dim), dim) if dy.ndim else dy
+
+
 __all__ = [
-    "all", "amax", "amin", "any", "argmax", "argmin", "cumprod", "cumsum", "max_dim", "mean", "min_dim", "norm", "prod",
-    "sum", "sum_to", "var",
+    "all", "amax", "amin", "any", "argmax", "argmin", "cumprod", "cumsum", "cumsum_backward", "max_dim", "mean", "min_dim",
+    "norm", "prod", "sum", "sum_to", "var",
 ] if has("reduce") else []  # fmt: skip

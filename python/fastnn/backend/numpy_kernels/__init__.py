@@ -17,6 +17,7 @@ from .linear_cross_entropy import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .optim import *  # noqa: F403
 from .optim_more import *  # noqa: F403
+from .order import *  # noqa: F403
 from .pad import *  # noqa: F403
 from .pairs import *  # noqa: F403
 from .pool2d import *  # noqa: F403

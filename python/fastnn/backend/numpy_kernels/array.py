@@ -18,6 +18,9 @@ __all__ = [
     "index_clear",
     "index_get",
     "index_put_zeros",
+    "index_select",
+    "index_within",
+    "nonzero",
     "ones",
     "permute",
     "reshape",
@@ -25,10 +28,10 @@ __all__ = [
     "scatter",
     "scatter_add_zeros",
     "scatter_reduce",
-    "sorting",
     "stack",
     "t",
     "transpose",
+    "triangle",
     "unfold_backward",
     "unfold_read",
     "unsqueeze",
@@ -141,6 +144,16 @@ def gather(x, dim, index):
     return np.array(x[_along(index, dim)], copy=True)
 
 
+def index_within(index, n):
+    """Whether all of an index is in [0, n)."""
+    return not index.size or (int(index.min()) >= 0 and int(index.max()) < n)
+
+
+def index_select(x, dim, index):
+    """The slices of x at a vector of indices along dim."""
+    return np.array(x[(slice(None),) * dim + (index,)], order="C", copy=True)
+
+
 def scatter_add_zeros(dy, shape, dim, index):
     """Zeros of `shape` with dy added where gather(…, dim, index) reads."""
     out = np.zeros(shape, dy.dtype)
@@ -148,17 +161,19 @@ def scatter_add_zeros(dy, shape, dim, index):
     return out
 
 
-def sorting(x, dim, descending, stable):
-    """The indices that sort x along dim; NaN counts as the largest."""
-    if descending:
-        # A stable descending order keeps equal values in their order: sort the reversed array, reverse the result.
-        order = np.flip(np.argsort(np.flip(x, dim), axis=dim, kind="stable"), dim)
-        return x.shape[dim] - 1 - order
-    return np.argsort(x, axis=dim, kind="stable" if stable else None)
-
-
 def flip(x, dims):
-    return np.array(np.flip(x, dims), copy=True)
+    return np.array(np.flip(x, dims), order="C", copy=True)
+
+
+def triangle(x, diagonal, lower):
+    """x with zeros above (below) the diagonal of its last two dimensions."""
+    distance = np.arange(x.shape[-1]) - np.arange(x.shape[-2])[:, None]
+    return np.where(distance <= diagonal if lower else distance >= diagonal, x, np.zeros((), x.dtype))
+
+
+def nonzero(x):
+    """The indices of what is not zero: [count, ndim]."""
+    return np.stack(np.nonzero(x), 1)
 
 
 def diagonal_zeros(dy, shape, offset, dim1, dim2):
@@ -215,6 +230,8 @@ def scatter(x, dim, index, values, reduce=None):
         np.add.at(out, place, values)
     elif reduce == "multiply":
         np.multiply.at(out, place, values)
+    elif reduce in ("amax", "amin"):
+        _REDUCING[reduce].at(out, place, values)
     else:
         raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce!r}")
     return out

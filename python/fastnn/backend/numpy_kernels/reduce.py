@@ -145,6 +145,11 @@ def cumprod(x, dim):
     return _accumulate(np.multiply, x, dim)
 
 
+def cumsum_backward(dy, dim):
+    """The sums from each element to the last."""
+    return np.flip(cumsum(np.flip(dy, dim), dim), dim) if dy.ndim else dy
+
+
 def _running(x, dim, wins):
     """(values, indices) of running extremes, the last of equal ones; a NaN stays."""
     if x.ndim == 0:
@@ -198,5 +203,5 @@ def sum_to(x, shape):
 
 __all__ = [
     "sum", "prod", "mean", "amax", "amin", "argmax", "argmin", "max_dim", "min_dim", "var", "norm", "all", "any",
-    "cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "logsumexp", "sum_to",
+    "cumsum", "cumsum_backward", "cumprod", "cummax", "cummin", "logcumsumexp", "logsumexp", "sum_to",
 ]  # fmt: skip
