@@ -153,15 +153,21 @@ Item select_item(Item* a, int64_t n, int64_t k, uint32_t* counters) {
   return a[k];
 }
 
+// Whether one of a block's elements comes before the bound, or cannot be compared with it.
 template <class T>
-bool any_before(const T* x, T bound, bool descending) {  // or not comparable
-  int hit = 0;
-  if (descending) {
-    for (int64_t j = 0; j < kBlock; ++j) hit |= !(x[j] <= bound);
-  } else {
-    for (int64_t j = 0; j < kBlock; ++j) hit |= !(x[j] >= bound);
+bool any_before(const T* x, T bound, bool descending) {
+  typedef T Vector __attribute__((vector_size(16)));
+  typedef int64_t Bits __attribute__((vector_size(16)));
+  constexpr int64_t kLanes = 16 / sizeof(T);
+  Vector limit;
+  for (int64_t i = 0; i < kLanes; ++i) limit[i] = bound;
+  Bits after = {-1, -1};
+  for (int64_t i = 0; i < kBlock; i += kLanes) {
+    Vector v;
+    std::memcpy(&v, x + i, sizeof v);
+    after &= descending ? (Bits)(v <= limit) : (Bits)(v >= limit);
   }
-  return hit;
+  return (after[0] & after[1]) != -1;
 }
 
 // The first k items of a line in order: those before the k-th of the ones seen are collected, until there are twice as
@@ -189,6 +195,7 @@ ItemOf<T>* first_items(const T* x, int64_t n, int64_t k, bool descending, ItemOf
     const int64_t end = std::min(n, i + kBlock);
     if (end == i + kBlock && !any_before(x + i, bound, descending)) continue;
     for (int64_t j = i; j < end; ++j) {
+      if (descending ? x[j] <= bound : x[j] >= bound) continue;
       const ItemOf<T> v = item_of(x[j], j, descending);
       if (last < v) continue;
       a[have++] = v;
