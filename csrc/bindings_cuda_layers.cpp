@@ -326,6 +326,14 @@ void run_segment_sum(py::handle dy_, py::handle order, py::handle start, py::han
   if (a.segments && a.width) segment_sum(a, to_stream(stream));
 }
 
+void run_stable_order(py::handle ids_, py::handle order, uintptr_t stream) {
+  constexpr const char* fn = "stable_order";
+  const int64_t n = to_array(ids_).size();
+  need(n <= int64_t(1) << 20, fn, "more than 2^20 ids: each is compared with every other one");
+  stable_order(static_cast<const int64_t*>(dense(fn, "ids", ids_, Dtype::I64, n)), n,
+               static_cast<int64_t*>(dense(fn, "order", order, Dtype::I64, n)), to_stream(stream));
+}
+
 void run_embedding_bag(int mode, py::handle w_, py::handle index, py::handle start, py::handle factor, int64_t padding,
                        py::handle out_, py::handle chosen, uintptr_t stream) {
   constexpr const char* fn = "embedding_bag";
@@ -402,6 +410,7 @@ void bind_layers(py::module_& m) {
 #if __has_include("cuda/embedding.cu")
   m.def("embedding", &run_embedding, "Rows of a table.");
   m.def("segment_sum", &run_segment_sum, "Sums of rows, segment by segment.");
+  m.def("stable_order", &run_stable_order, "The places of ids sorted by id, in their order where ids are equal.");
   m.def("embedding_bag", &run_embedding_bag, "Sums (0), means (1) or largest (2) of looked-up rows, bag by bag.");
   m.def("along", &run_along, "gather, or (scattering) scatter, along a dimension.");
 #endif

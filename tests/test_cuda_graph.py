@@ -373,7 +373,7 @@ def test_torchs_names():
         T.cuda.graph(3)
     with pytest.raises(ValueError, match="capture_error_mode"):
         T.cuda.graph(g, capture_error_mode="strict")
-    for absent in (g.debug_dump, g.enable_debug_mode, T.cuda.make_graphed_callables):
+    for absent in (g.debug_dump, g.enable_debug_mode, g.instantiate):
         with pytest.raises(NotImplementedError):
             absent()
 
@@ -436,3 +436,76 @@ def test_linear_cross_entropy_is_recorded():
         return [step(x, y).item() for _ in range(5)]
 
     assert losses(True) == losses(False)
+
+
+@pytest.mark.parametrize("cell", [nn.LSTM, nn.GRU, nn.RNN], ids=lambda c: c.__name__)
+def test_a_recurrent_net_is_recorded(cell):
+    """Of characters, whose embedding's gradient adds rows in the order of the look-ups."""
+
+    def run(captured):
+        T.manual_seed(8)
+        net, head, table = (
+            cell(5, 6, num_layers=2, dropout=0.3).cuda(),
+            nn.Linear(6, 5).cuda(),
+            nn.Embedding(7, 5).cuda(),
+        )
+        parameters = [*table.parameters(), *net.parameters(), *head.parameters()]
+        opt = T.optim.Adam(parameters, lr=0.01)
+
+        def step(ids, y):
+            opt.zero_grad()
+            loss = F.cross_entropy(head(net(table(ids))[0]).flatten(0, 1), y.flatten())
+            loss.backward()
+            nn.utils.clip_grad_norm_(parameters, 0.1)
+            opt.step()
+            return loss
+
+        step = T.cuda.graph(step) if captured else step
+        T.cuda.manual_seed(2)
+        found = [step(T.randint(0, 5, (4, 3)).cuda(), T.randint(0, 5, (4, 3)).cuda()).item() for _ in range(5)]
+        return found, [p.tolist() for p in parameters]
+
+    assert run(True) == run(False)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own memory", "shared memory"])
+def test_graphed_callables(shared):
+    """Two modules and a function between them, the loss and the update outside."""
+
+    def run(captured):
+        T.manual_seed(3)
+        first = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Dropout(0.3)).cuda()
+        last = nn.Linear(6, 3).cuda()
+        scale = lambda x: (x * 2, x.detach().sum())  # noqa: E731
+        opt = T.optim.Adam([*first.parameters(), *last.parameters()], lr=0.05)
+        if captured:
+            x, h = T.zeros(5, 4, device="cuda"), T.zeros(5, 6, device="cuda", requires_grad=True)
+            first, scale, last = T.cuda.make_graphed_callables(
+                (first, scale, last), ((x,), (h,), (h,)), pool=T.cuda.graph_pool_handle() if shared else None
+            )
+        T.cuda.manual_seed(9)
+        found = []
+        for i in range(4):
+            opt.zero_grad()
+            x = T.linspace(-1, i, 20, device="cuda").reshape(5, 4)
+            h, total = scale(first(x))
+            loss = F.cross_entropy(last(h), T.tensor([0, 1, 2, 1, 0], device="cuda"))
+            loss.backward()
+            opt.step()
+            found += [loss.item(), total.item()]
+            assert not total.requires_grad
+        first.eval()
+        found.append(first(x[:2]).sum().item())
+        return found, [p.tolist() for p in opt.param_groups[0]["params"]]
+
+    assert run(True) == run(False)
+    double = T.cuda.make_graphed_callables(lambda x: x * 2, (T.ones(3, device="cuda", requires_grad=True),))
+    x = T.arange(3.0, device="cuda", requires_grad=True)
+    double(x).sum().backward()
+    assert x.grad.tolist() == [2.0] * 3 and double(x.detach()).tolist() == [0.0, 2.0, 4.0]
+    with pytest.raises(RuntimeError, match=r"argument 0 of a recorded callable must be \[3\] torch.float32 on cuda:0"):
+        double(x[:2])
+    with pytest.raises(RuntimeError, match="sample argument 0 must be a tensor on device 'cuda'"):
+        T.cuda.make_graphed_callables(lambda x: x, (T.ones(2),))
+    with pytest.raises(RuntimeError, match="Tensor.item"):
+        T.cuda.make_graphed_callables(lambda x: x * x.sum().item(), (T.ones(2, device="cuda"),))

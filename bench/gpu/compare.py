@@ -12,6 +12,7 @@ from fastnn.backend import cuda_runtime, variants
 
 if reason := cuda_runtime.problem():
     sys.exit(f"compare: {reason}")
+import composite  # noqa: E402
 import cupy as cp  # noqa: E402
 
 from fastnn.backend import cuda_kernels as k  # noqa: E402
@@ -83,6 +84,10 @@ def _measure(op, shape, dtype, ours, vendor, make, work, name, theirs):
 
 def random(*shape, dtype="float32"):
     return cp.random.standard_normal(shape, dtype=cp.float32).astype(dtype)
+
+
+def labelled(shape, classes):
+    return random(*shape), cp.random.randint(0, classes, shape[0]).astype(cp.int64)
 
 
 def pair(n, dtype="float32"):
@@ -264,6 +269,8 @@ def main():
         memory_bound()
         convolutions()
         recurrent()
+    composite.captured(measure, labelled, torch)
+    composite.linear_cross_entropy(measure, labelled, random, torch)
     sys.exit(f"failed: {_failed}" if _failed else 0)
 
 

@@ -80,6 +80,20 @@ __global__ void segments_kernel(const __grid_constant__ SegmentSumArgs a, Split 
   store(out, s);
 }
 
+__global__ void __launch_bounds__(kBlock) order_kernel(const int64_t* ids, int64_t n, int64_t* order) {
+  FASTNN_SHARED(tile, int64_t[kBlock]);
+  const int64_t i = thread_number(), own = i < n ? ids[i] : 0;
+  int64_t before = 0;
+  for (int64_t begin = 0; begin < n; begin += kBlock) {
+    __syncthreads();  // the tile before has been read
+    if (begin + threadIdx.x < n) tile[threadIdx.x] = ids[begin + threadIdx.x];
+    __syncthreads();
+    const int count = n - begin < kBlock ? static_cast<int>(n - begin) : kBlock;
+    for (int k = 0; k < count; ++k) before += tile[k] < own || (tile[k] == own && begin + k < i);
+  }
+  if (i < n) order[before] = i;
+}
+
 template <class T>
 __global__ void bags_kernel(const __grid_constant__ EmbeddingBagArgs a, Split width, int64_t total) {
   using C = compute_t<T>;
@@ -153,6 +167,12 @@ void segment_sum(const SegmentSumArgs& a, Stream stream) {
            0, stream, a, Split(each, total), total);
   };
   a.dtype == Dtype::I64 ? run(Type<int64_t>()) : with_float("segment_sum", a.dtype, run);
+}
+
+void stable_order(const int64_t* ids, int64_t n, int64_t* order, Stream stream) {
+  if (n == 0) return;
+  launch("stable_order", order_kernel, dim3(static_cast<unsigned>((n + kBlock - 1) / kBlock)), dim3(kBlock), 0, stream,
+         ids, n, order);
 }
 
 void embedding_bag(const EmbeddingBagArgs& a, Stream stream) {

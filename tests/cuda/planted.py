@@ -34,6 +34,11 @@ class Bug(NamedTuple):
 
 
 BUGS = [
+    # ---- the order of look-ups ----
+    Bug("order: a tile is overwritten while it is read", "embedding.cu", "__syncthreads();  // the tile before has been read",
+        "// the tile before has been read", "embedding", "order_of_look_ups", "tsan", "data race"),
+    Bug("order: equal ids change places", "embedding.cu", "begin + k < i", "begin + k > i", "embedding",
+        "order_of_look_ups", "plain"),
     # ---- GEMM: naive and tiled ----
     Bug("naive: a row too many", "gemm.cu", "row >= p.m ||", "row > p.m ||", "gemm", "naive_f32", "asan"),
     Bug(

@@ -1,4 +1,6 @@
-// Look-ups, sums over sorted look-ups, bags, gather and scatter.
+// Look-ups, their order, sums over sorted look-ups, bags, gather and scatter.
+#include <algorithm>
+
 #include "arrays.h"
 #include "cuda/embedding.cu"
 
@@ -70,6 +72,20 @@ TEST(sums_over_segments) {
             NEAR(out[r * width + j], want, tolerance(d, want, 0.6) + tolerance(compute_dtype(d), want, 8, size));
           }
       }
+}
+
+TEST(order_of_look_ups) {
+  for (int64_t n : {1, 7, 255, 256, 300, 513}) {
+    Array id = ids(n, 11), order(Dtype::I64, n);
+    for (int64_t i = 0; i < n; i += 5) id.set(i, -3);
+    stable_order(id.as<int64_t>(), n, order.as<int64_t>(), nullptr);
+    std::vector<int64_t> want(static_cast<size_t>(n));
+    for (int64_t i = 0; i < n; ++i) want[static_cast<size_t>(i)] = i;
+    std::stable_sort(want.begin(), want.end(),
+                     [&](int64_t a, int64_t b) { return id.as<int64_t>()[a] < id.as<int64_t>()[b]; });
+    for (int64_t i = 0; i < n; ++i) NEAR(order[i], static_cast<double>(want[static_cast<size_t>(i)]), 0);
+  }
+  stable_order(nullptr, 0, nullptr, nullptr);
 }
 
 TEST(bags) {

@@ -473,7 +473,7 @@ class _OnHost:
 
 def _joining(f):
     def join(arrays, axis=0, *args, **kwargs):
-        if not all(isinstance(a, ndarray) for a in arrays):
+        if False in [isinstance(a, ndarray) for a in arrays]:
             raise TypeError("Only cupy arrays can be concatenated")
         return _wrap(_run(f, [a._h for a in arrays], axis, *args, **kwargs))
 

@@ -1,5 +1,6 @@
 """Steps recorded once and replayed in one launch: fastnn.cuda.graph, and torch's names for the same."""
 
+from fastnn.autograd import Function
 from fastnn.tensor import Tensor, wrap
 from fastnn.utils._pytree import tree_flatten, tree_unflatten
 
@@ -289,9 +290,150 @@ class GraphedStep:
                 old._a[...] = new._a
 
 
-def make_graphed_callables(*args, **kwargs):
-    """Not available: raises. fastnn.cuda.graph records a whole step, forward, backward and update."""
-    raise NotImplementedError(
-        "torch.cuda.make_graphed_callables is not available in fastnn: fastnn.cuda.graph(step) records forward, backward "
-        "and update together"
-    )
+def make_graphed_callables(
+    callables, sample_args, num_warmup_iters: int = 3, allow_unused_input: bool = False, pool=None
+):
+    """Functions or modules whose forward and backward passes are recorded, each on its own: what is between and around them
+    (losses, updates) stays as it is. A module is returned with its forward replaced for the mode that it is in (training or
+    not) at the time; other calls than those with tensors of the sample's shapes raise.
+
+    callables: one, or a tuple; sample_args: its tensors on the device in a tuple, with requires_grad as calls will have it,
+    or a tuple of such tuples. Each is run num_warmup_iters times first, forward and backward. allow_unused_input: inputs and
+    parameters that do not matter get None. Outputs are overwritten by the next call. Raises as fastnn.cuda.graph does."""
+    alone = not isinstance(callables, tuple)
+    if alone:
+        callables, sample_args = (callables,), (sample_args,)
+    if len(callables) != len(sample_args):
+        raise RuntimeError(
+            f"make_graphed_callables: {len(callables)} callables and sample_args for {len(sample_args)}: a tuple for each"
+        )
+    parts = [_Part(f, args, allow_unused_input, pool) for f, args in zip(callables, sample_args, strict=True)]
+    for part in parts:
+        for _ in range(num_warmup_iters):
+            part.gradients(part.run())
+    for part in parts:  # in the order in which replays come, so that they can share memory
+        part.record_forward()
+    for part in reversed(parts):
+        part.record_backward()
+    found = tuple(part.installed() for part in parts)
+    return found[0] if alone else found
+
+
+class _Part:
+    """One callable of make_graphed_callables."""
+
+    def __init__(self, function, args, allow_unused, pool):
+        from fastnn.nn import Module
+
+        for i, a in enumerate(args):
+            if not isinstance(a, Tensor) or not a.is_cuda:
+                raise RuntimeError(
+                    f"make_graphed_callables: sample argument {i} must be a tensor on device 'cuda', got {a!r}"
+                )
+        self.module = function if isinstance(function, Module) else None
+        self.function = function.forward if self.module is not None else function
+        self.inputs = [wrap(a._a.copy()).requires_grad_(a.requires_grad) for a in args]
+        parameters = [] if self.module is None else list(self.module.parameters())
+        self.sources = [*self.inputs, *parameters]
+        self.wanted = [t for t in self.sources if t.requires_grad]
+        self.parameters, self.allow_unused, self.pool = parameters, allow_unused, pool
+        self.memory = [p._a for p in parameters]
+
+    def run(self):
+        from fastnn.autograd import enable_grad
+
+        with enable_grad():
+            return self.function(*self.inputs)
+
+    def gradients(self, result, given=None):
+        from fastnn.autograd import grad
+
+        ends = [t for t in tree_flatten(result)[0] if isinstance(t, Tensor) and t.requires_grad]
+        if not ends or not self.wanted:
+            return [None] * len(self.wanted)
+        given = [wrap(t._a.copy()) for t in ends] if given is None else given
+        return grad(ends, self.wanted, given, allow_unused=self.allow_unused)
+
+    def _recorded(self, f):
+        recording = _recording(self.pool, None)
+        recording.begin()
+        try:
+            result = f()
+        except BaseException as error:
+            recording.abandon()
+            explained = recording.explained(error)
+            if explained is not error:
+                raise explained from error
+            raise
+        recording.end()
+        return recording, result
+
+    def record_forward(self) -> None:
+        self.forward, result = self._recorded(self.run)
+        self.outputs, self.structure = tree_flatten(result)
+        self.graph = result  # what backward reads
+
+    def record_backward(self) -> None:
+        self.weights = [
+            wrap(t._a.copy()) for t in self.outputs if isinstance(t, Tensor) and t.requires_grad
+        ]  # the gradients that arrive
+        self.backward, found = self._recorded(lambda: self.gradients(self.graph, self.weights))
+        found = iter(found)
+        self.found = [next(found) if t.requires_grad else None for t in self.sources]
+        self.needed = [isinstance(t, Tensor) and t.requires_grad for t in self.outputs]
+        self.outputs = [t.detach() if isinstance(t, Tensor) else t for t in self.outputs]
+        self.graph = None
+
+    def installed(self):
+        part = self
+
+        class Graphed(Function):
+            @staticmethod
+            def forward(ctx, *given):
+                for new, old in zip(given, part.inputs, strict=False):
+                    if new._a is not old._a:
+                        old._a[...] = new._a
+                part.forward.prepare()
+                part.forward.launch()
+                outputs = [wrap(t._a) for t in part.outputs if isinstance(t, Tensor)]
+                needed = [yes for t, yes in zip(part.outputs, part.needed, strict=True) if isinstance(t, Tensor)]
+                ctx.mark_non_differentiable(*[t for t, yes in zip(outputs, needed, strict=True) if not yes])
+                return tuple(outputs)
+
+            @staticmethod
+            def backward(ctx, *gradients):
+                tensors = [yes for t, yes in zip(part.outputs, part.needed, strict=True) if isinstance(t, Tensor)]
+                arrived = [g for g, yes in zip(gradients, tensors, strict=True) if yes]
+                for g, to in zip(arrived, part.weights, strict=True):
+                    to._a[...] = g._a
+                part.backward.prepare()
+                part.backward.launch()
+                return tuple(None if g is None else wrap(g._a) for g in part.found)
+
+        def call(*args):
+            if len(args) != len(part.inputs):
+                raise RuntimeError(f"a recorded callable takes {len(part.inputs)} tensors, got {len(args)}")
+            for i, (new, old) in enumerate(zip(args, part.inputs, strict=True)):
+                if not isinstance(new, Tensor) or (new.shape, new.dtype, new.device) != (
+                    old.shape,
+                    old.dtype,
+                    old.device,
+                ):
+                    raise RuntimeError(
+                        f"argument {i} of a recorded callable must be {list(old.shape)} {old.dtype} on {old.device}, got "
+                        + (f"{list(new.shape)} {new.dtype} on {new.device}" if isinstance(new, Tensor) else repr(new))
+                    )
+            if any(p._a is not a for p, a in zip(part.parameters, part.memory, strict=True)):
+                raise RuntimeError(
+                    "a parameter of a recorded callable has other memory than when it was recorded (.data or .to()?): change "
+                    "parameters in place (copy_, load_state_dict), or record anew"
+                )
+            tensors = iter(Graphed.apply(*args, *part.parameters))
+            leaves = [next(tensors) if isinstance(t, Tensor) else t for t in part.outputs]
+            return tree_unflatten(leaves, part.structure)
+
+        if self.module is None:
+            return call
+        plain, mode = self.function, self.module.training
+        self.module.forward = lambda *args: call(*args) if part.module.training == mode else plain(*args)
+        return self.module

@@ -33,6 +33,16 @@ def embedding(w, index):
     return out
 
 
+def _order(ids):
+    """The look-ups sorted by row. CuPy's sort waits for the stream, which a step that is being recorded cannot."""
+    if rt.recording() is None or ids.size > 1 << 20 or not has("stable_order"):
+        return arrays.argsort(ids, 0).astype(_INT64, copy=False)
+    order = arrays.empty(ids.shape, _INT64)
+    native.stable_order(described(ids), described(order), stream())
+    ran("stable_order")
+    return order
+
+
 def embedding_backward(dy, index, shape, padding_idx, scale_grad_by_freq):
     """Zeros of `shape` with dy's rows added at `index`, but none at padding_idx; always in the same order."""
     if not is_float(dy.dtype) or index.dtype != _INT64 or not index.size:
@@ -40,7 +50,7 @@ def embedding_backward(dy, index, shape, padding_idx, scale_grad_by_freq):
     index = _check(index, shape[0], "embedding_backward")
     factors = twin.embedding_factors(index, padding_idx, scale_grad_by_freq, dy.dtype)
     ids = contiguous(index).reshape(-1)
-    order = arrays.argsort(ids, 0).astype(_INT64, copy=False)
+    order = _order(ids)
     start = arrays.searchsorted(ids[order], arrays.arange(shape[0] + 1)).astype(_INT64, copy=False)
     out = arrays.empty(tuple(shape), dy.dtype)
     rows = contiguous(dy).reshape(ids.size, shape[1])

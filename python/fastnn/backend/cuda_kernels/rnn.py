@@ -30,7 +30,7 @@ _FAMILY = {"RNN_TANH": "rnn", "RNN_RELU": "rnn", "LSTM": "lstm", "GRU": "gru"}
 
 def _starts(sizes):
     """The row where each step begins, and the rows, on the device; None where all steps have as many."""
-    return None if sizes[-1] == sizes[0] else arrays.asarray(np.cumsum((0, *sizes)).astype(np.int32))
+    return None if sizes[-1] == sizes[0] else rt.upload(np.cumsum((0, *sizes)).astype(np.int32))
 
 
 def _zeros(size):
