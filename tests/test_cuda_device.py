@@ -470,3 +470,25 @@ def test_convolution_variants():
         np.testing.assert_allclose(T.backend.cuda_runtime.arrays.asnumpy(y), sums, rtol=1e-5, atol=1e-5)
     with pytest.raises(ValueError, match="residual"), T.kernels(conv="im2col"):
         k.conv2d(x._a, w._a, b._a, *how, residual=residual.cuda()._a)
+
+
+@pytest.mark.parametrize("where", ["cpu", "cuda"])
+def test_fused_convolutions(where):
+    """torch's functions for a convolution with its sum and relu: one kernel on the device, gradients nevertheless."""
+    x, w, b, z = (T.randn(*s, dtype=T.float64) for s in ((2, 8, 9, 7), (12, 4, 3, 3), (12,), (2, 12, 5, 4)))
+    how = ([2, 2], [1, 1], [1, 1], 2)
+    plain = F.conv2d(x, w, b, *how)
+    for dtype, tolerance in ((T.float32, 1e-4), (T.float64, 1e-9)):
+        given = [t.to(where, dtype) for t in (x, w, b, z)]
+        first = T.cudnn_convolution_relu(*given[:3], *how)
+        second = T.cudnn_convolution_add_relu(*given[:2], given[3], 0.5, given[2], *how)
+        third = T.cudnn_convolution_add_relu(*given[:2], given[3], None, None, *how)
+        wanted = (plain, plain + 0.5 * z, F.conv2d(x, w, None, *how) + z)
+        for got, want in zip((first, second, third), wanted, strict=True):
+            assert got.device.type == where
+            np.testing.assert_allclose(got.cpu().numpy(), F.relu(want).numpy(), rtol=tolerance, atol=tolerance)
+    given[3].requires_grad_()
+    T.cudnn_convolution_add_relu(*given[:2], given[3], 0.5, given[2], *how).sum().backward()
+    np.testing.assert_allclose(given[3].grad.cpu().numpy(), 0.5 * (plain + 0.5 * z > 0).numpy())
+    with pytest.raises(RuntimeError, match="z of shape"):
+        T.cudnn_convolution_add_relu(*given[:2], given[3][:, :2], 1, None, *how)

@@ -91,6 +91,7 @@ tensor as_tensor asarray from_numpy frombuffer from_dlpack scalar_tensor
 rand randn randint randperm rand_like randn_like randint_like normal bernoulli multinomial
 equal isclose allclose is_tensor numel is_floating_point is_complex result_type
 conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d max_pool1d max_pool2d avg_pool1d adaptive_avg_pool1d
+cudnn_convolution_relu cudnn_convolution_add_relu
 layer_norm batch_norm group_norm rms_norm embedding
 lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell
 """.split()

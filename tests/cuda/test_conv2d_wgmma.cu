@@ -15,10 +15,17 @@ void conv_depthwise(const ConvArgs&, void*, Stream) {}
 }  // namespace cuda
 }  // namespace fastnn
 
-TEST(wgmma_padded) { check_implicit<bf16>(shape(2, 64, 9, 7, 56, 3, 3, 1, 1), kLastResidual); }
-TEST(wgmma_planes) { check_implicit<f16>(shape(1, 64, 7, 11, 64, 3, 3, 1, 1), kResidual, kSanitized ? "f" : "fiw"); }
-TEST(wgmma_strided) { check_implicit<bf16>(shape(2, 64, 9, 10, 64, 3, 3, 2, 1), kLast); }
-TEST(wgmma_dilated) { check_implicit<bf16>(shape(1, 64, 9, 8, 56, 2, 3, 1, 2, 2), kMixed); }
+TEST(wgmma_padded) {
+  check_implicit<bf16>(shape(kSanitized ? 1 : 2, 64, kSanitized ? 5 : 9, 7, 56, 3, 3, 1, 1), kLastResidual);
+}
+TEST(wgmma_planes) {
+  check_implicit<f16>(shape(1, 64, kSanitized ? 4 : 7, kSanitized ? 5 : 11, 64, 3, 3, 1, 1), kResidual,
+                      kSanitized ? "f" : "fiw");
+}
+TEST(wgmma_strided) { check_implicit<bf16>(shape(kSanitized ? 1 : 2, 64, 9, 10, 64, 3, 3, 2, 1), kLast); }
+TEST(wgmma_dilated) {
+  check_implicit<bf16>(shape(1, 64, kSanitized ? 5 : 9, 6, 56, 2, 3, 1, 2, 2), kMixed, kSanitized ? "i" : "fiw");
+}
 TEST(wgmma_strided_and_dilated) {
   if (!kSanitized) check_implicit<bf16>(shape(1, 64, 13, 12, 64, 3, 3, 2, 2, 4), kLast);
 }
@@ -36,7 +43,9 @@ TEST(wgmma_wide) {
   check_implicit<bf16>(shape(1, 264, 6, 5, 64, 2, 1), kLast, kSanitized ? "" : "iw");
   emu::multiprocessors = 2;
 }
-TEST(wgmma_parts_of_the_sum) { check_implicit<bf16>(shape(1, 48, 46, 45, 48, 1, 1, 1), kLast, "w"); }
+TEST(wgmma_parts_of_the_sum) {
+  if (!kSanitized) check_implicit<bf16>(shape(1, 48, 46, 45, 48, 1, 1, 1), kLast, "w");
+}
 TEST(wgmma_refuses) {
   ConvProblem p = {};
   p.groups = 1, p.channels = 32;

@@ -22,6 +22,7 @@ from .spread import *  # noqa: F403
 from .matmul import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .conv2d import *  # noqa: F403
+from .conv2d_fused import *  # noqa: F403
 from .conv_transpose2d import *  # noqa: F403
 from .pool2d import *  # noqa: F403
 from .pool3d import *  # noqa: F403

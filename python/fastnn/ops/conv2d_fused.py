@@ -1,0 +1,49 @@
+"""A convolution and what follows it in one kernel: torch's cudnn_convolution_relu and cudnn_convolution_add_relu. Where a
+gradient is wanted, and where no kernel does it at once, they are made of conv2d, add and relu."""
+
+from .._tape import grad_mode
+from ..backend import variants
+from ..tensor import Tensor, wrap
+from .activation import relu
+from .conv2d import _check_windows, batched, check, conv2d, numbers
+from .elementwise import add
+from .unary import operand
+
+__all__ = ["cudnn_convolution_add_relu", "cudnn_convolution_relu"]
+
+
+def _fused(function, input, weight, bias, stride, padding, dilation, groups, z=None, alpha=None):
+    x, w, single = batched(input, weight, 2, function)
+    if single:
+        raise RuntimeError(f"{function}: expected a 4-D input, but got one of shape {list(x._a.shape[1:])}")
+    stride, padding = numbers(stride, 2, "stride", function), numbers(padding, 2, "padding", function)
+    dilation = numbers(dilation, 2, "dilation", function)
+    check(x, w, bias, stride, padding, dilation, groups, function)
+    shape = (x._a.shape[0], w._a.shape[0], *_check_windows(x._a.shape, w._a.shape, stride, padding, dilation))
+    alpha = 1.0 if alpha is None else float(alpha)
+    if z is not None:
+        z = operand(z, function)
+        if z._a.shape != shape or z._a.dtype != x._a.dtype:
+            raise RuntimeError(
+                f"{function}: expected z of shape {list(shape)} and dtype {x.dtype}, but got {list(z._a.shape)} and {z.dtype}"
+            )
+    tracked = grad_mode.enabled and any(t is not None and t._fn is not None for t in (x, w, bias, z))
+    arrays = x._a, w._a, None if bias is None else bias._a, stride, padding, dilation, groups, "relu"
+    if not tracked and z is None:
+        return wrap(Tensor._k.conv2d(*arrays))
+    at_once = x.device.type == "cuda" and x._a.dtype.itemsize < 8 and x._a.size and w._a.size
+    if not tracked and at_once and not variants.in_force("gemm", "conv"):
+        return wrap(Tensor._k.conv2d(*arrays, residual=(z if alpha == 1.0 else z * alpha)._a))
+    r = conv2d(x, w, bias, stride, padding, dilation, groups)
+    return relu(r if z is None else add(r, z, alpha=alpha))
+
+
+def cudnn_convolution_relu(input, weight, bias, stride, padding, dilation, groups):
+    """relu(conv2d(input, weight, bias, ...)) for an input [N, C, H, W]. Raises as conv2d does."""
+    return _fused("cudnn_convolution_relu", input, weight, bias, stride, padding, dilation, groups)
+
+
+def cudnn_convolution_add_relu(input, weight, z, alpha, bias, stride, padding, dilation, groups):
+    """relu(conv2d(input, weight, bias, ...) + alpha·z), z like the convolution's result; alpha None is 1. Raises
+    RuntimeError for another z, and as conv2d does."""
+    return _fused("cudnn_convolution_add_relu", input, weight, bias, stride, padding, dilation, groups, z, alpha)
