@@ -133,6 +133,13 @@ __device__ __forceinline__ void store16(T* p, const Pack16<T>& x) {
 }
 #endif
 
+// ---- the line of an address into L2, while other work goes on ----
+#ifdef FASTNN_EMU
+inline void prefetch_l2(const void*) {}
+#else
+__device__ __forceinline__ void prefetch_l2(const void* p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
+#endif
+
 // ---- functions whose fast form the compiler must be asked for ----
 #ifdef FASTNN_EMU
 inline float fast_exp(float x) { return std::exp(x); }

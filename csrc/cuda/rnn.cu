@@ -119,7 +119,11 @@ __global__ void __launch_bounds__(kRnnThreads, 1)
       }
       __syncthreads();  // the sums have been read
     }
-    if (s + 1 < v.steps) grid_barrier(counter);
+    if (s + 1 < v.steps) {
+      const RnnStep next = v.step(v.reverse ? v.steps - 2 - s : s + 1);
+      rnn_prefetch(v.gates + (next.at + b0) * G * H + j0, int64_t(G) * H, min(b1, next.rows) - b0, G, H, units);
+      grid_barrier(counter);
+    }
   }
 }
 

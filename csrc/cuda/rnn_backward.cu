@@ -148,7 +148,14 @@ __global__ void __launch_bounds__(kRnnThreads, 1)
       __syncthreads();  // the sums have been read
     }
     later_rows = step.rows;
-    if (s + 1 < v.steps) grid_barrier(counter);
+    if (s + 1 < v.steps) {
+      const int64_t row = earlier.at + b0;
+      const int rows = min(b1, earlier.rows) - b0;
+      if (G > 1) rnn_prefetch(v.gates + row * G * H + j0, int64_t(G) * H, rows, G, H, units);
+      if (G == 3) rnn_prefetch(v.hn + row * H + j0, H, rows, 1, H, units);
+      if (v.dy) rnn_prefetch(v.dy + row * v.lddy + j0, v.lddy, rows, 1, H, units);
+      grid_barrier(counter);
+    }
   }
 }
 

@@ -122,6 +122,7 @@ __device__ __forceinline__ void rnn_product(const RnnPlan& p, const T* weights, 
                                             int tiles, float* sums) {
   constexpr bool kFloat = std::is_same<T, float>::value;
   constexpr int V = 16 / sizeof(T), kPer = kRnnChunkBytes / sizeof(T), kTiles = kRnnColumns / 8;
+  constexpr int kAhead = kFloat ? 2 : 4;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, parts = kRnnWarps / p.row_warps;
   const int part = warp / p.row_warps;
 #pragma unroll 1
@@ -134,16 +135,18 @@ __device__ __forceinline__ void rnn_product(const RnnPlan& p, const T* weights, 
           rnn_words(to[j],
                     operand + (static_cast<int64_t>(chunk) * p.padded_batch + column0 + j * 8) * kPer + lane * V);
     };
-    uint32_t next[kTiles][4] = {};
-    if (part < p.chunks) fetch(next, part);
-#pragma unroll 1
-    for (int chunk = part; chunk < p.chunks; chunk += parts) {
+    // Chunks are asked for kAhead turns before they are needed: L2 takes as long as several products.
+    uint32_t ahead[kAhead][kTiles][4] = {};
+#pragma unroll
+    for (int t = 0; t < kAhead; ++t)
+      if (part + t * parts < p.chunks) fetch(ahead[t], part + t * parts);
+    const auto multiply = [&](uint32_t (&next)[kTiles][4], int chunk) {
       uint32_t b[kTiles][4], b_low[kTiles][4];
 #pragma unroll
       for (int j = 0; j < kTiles; ++j)
 #pragma unroll
         for (int i = 0; i < 4; ++i) b[j][i] = next[j][i];
-      if (chunk + parts < p.chunks) fetch(next, chunk + parts);
+      if (chunk + kAhead * parts < p.chunks) fetch(next, chunk + kAhead * parts);
       if constexpr (kFloat) {
 #pragma unroll
         for (int j = 0; j < kTiles; ++j)
@@ -190,6 +193,12 @@ __device__ __forceinline__ void rnn_product(const RnnPlan& p, const T* weights, 
         }
       }
       (void)b_low;
+    };
+#pragma unroll 1
+    for (int chunk = part; chunk < p.chunks; chunk += kAhead * parts) {
+#pragma unroll
+      for (int t = 0; t < kAhead; ++t)
+        if (chunk + t * parts < p.chunks) multiply(ahead[t], chunk + t * parts);
     }
 #pragma unroll
     for (int m = 0; m < 2; ++m)
@@ -212,6 +221,17 @@ __device__ __forceinline__ float rnn_sum(const RnnPlan& p, const float* sums, in
   for (int part = 0; part < kRnnWarps / p.row_warps; ++part)
     sum += sums[(part * p.planes * 8 + row) * kRnnPitch + column];
   return sum;
+}
+
+// Asks for what the next step reads of an array with rows of `apart` elements, while the grid meets: `units` columns of
+// `rows` rows, of each of `gates` blocks of `hidden` columns.
+template <class A>
+__device__ __forceinline__ void rnn_prefetch(const A* p, int64_t apart, int rows, int gates, int hidden, int units) {
+  for (int i = threadIdx.x; i < rows * gates; i += kRnnThreads) {
+    const A* const at = p + i / gates * apart + static_cast<int64_t>(i % gates) * hidden;
+    prefetch_l2(at);
+    prefetch_l2(at + units - 1);
+  }
 }
 
 // Whether a sum of float32 must be done again: see plain_sum of gemm_mma.h.

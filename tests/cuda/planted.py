@@ -141,7 +141,7 @@ BUGS = [
         "conv2d_depthwise", "depthwise_many", "tsan", "data race"),
     # ---- recurrent layers ----
     Bug("rnn: a step begins before the grid has ended the last one", "rnn.cu",
-        "    if (s + 1 < v.steps) grid_barrier(counter);\n", "", "rnn", "persistent_f32", "tsan", "data race"),
+        "G, H, units);\n      grid_barrier(counter);\n", "G, H, units);\n", "rnn", "persistent_f32", "tsan", "data race"),
     Bug("rnn: sequences that start late have no h0", "rnn.cu",
         "operand[operand_at<T>(p, j, b)] = operand[p.operand + operand_at<T>(p, j, b)] = h;",
         "operand[operand_at<T>(p, j, b)] = h;", "rnn", "persistent_packed", "plain"),

@@ -241,6 +241,10 @@ TEST(persistent_many_rows_and_columns) {  // several warps' rows; more than 32 s
   t.dtype = Dtype::F32;
   if (!kSanitized) check(t);
 }
+TEST(persistent_long_products) {  // more chunks a warp than are asked for at once
+  check({RnnCell::Lstm, Dtype::BF16, {2, 2}, 128, false, true, true, 1});
+  check({RnnCell::Lstm, Dtype::F32, {2, 2}, 64, false, true, true, 1});
+}
 TEST(a_kernel_a_step) {
   for (RnnCell cell : kCells)
     for (Dtype d : kFloats)
