@@ -15,6 +15,7 @@ namespace cuda {
 // Of the device in use: 80, 90, 100. The emulator has all of their instructions.
 inline int device_capability() { return emu::capability; }
 inline int device_multiprocessors() { return emu::multiprocessors; }
+inline size_t device_block_shared() { return emu::block_shared; }
 
 template <class... Params, class... Args>
 void launch_emulated(const emu::Launch& how, void (*kernel)(Params...), Args... args) {
@@ -63,6 +64,14 @@ inline int device_multiprocessors() {
   check(cudaGetDevice(&device), "device");
   check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "device");
   return count;
+}
+
+// Bytes of shared memory that a block may ask for: 227 KB of sm_90 and sm_100, 163 KB of sm_80, 99 KB of the others.
+inline size_t device_block_shared() {
+  int device = 0, bytes = 0;
+  check(cudaGetDevice(&device), "device");
+  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "device");
+  return static_cast<size_t>(bytes);
 }
 
 template <class... Params>

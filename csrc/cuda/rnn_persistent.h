@@ -38,6 +38,7 @@ inline RnnPlan rnn_plan(const RnnArgs& a, bool backward) {
   RnnPlan best = {};
   const auto least = [](int64_t x, int64_t y) { return x < y ? x : y; };
   if (item == 8) return best;
+  const int64_t shared = static_cast<int64_t>(device_block_shared());
   for (int64_t want = least(multiprocessors, H); want >= 1; --want) {
     const int64_t units = (H + want - 1) / want, blocks = (H + units - 1) / units;
     const int64_t rows = backward ? units : G * units, planes = (rows + 7) / 8,
@@ -45,7 +46,7 @@ inline RnnPlan rnn_plan(const RnnArgs& a, bool backward) {
     int row_warps = 1;
     while (row_warps < kRnnWarps && row_warps * 8 <= planes) row_warps *= 2;
     const int64_t sums = kRnnWarps / row_warps * planes * 8 * kRnnPitch * 4;
-    if (weights + sums > 232448) break;  // and so on with more units
+    if (weights + sums > shared) break;  // and so on with more units
     int64_t groups = least(multiprocessors / blocks, (B + 7) / 8);
     const int64_t batch = ((B + groups - 1) / groups + 7) / 8 * 8;
     groups = (B + batch - 1) / batch;

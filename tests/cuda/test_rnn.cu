@@ -278,6 +278,11 @@ TEST(what_does_not_fit) {
   p.a.dtype = Dtype::F32, p.a.cell = RnnCell::Lstm, p.a.steps = 2, p.a.batch = 1, p.a.hidden = 512, p.a.sizes = sizes;
   THROWS(rnn_workspace(p, RnnVariant::Persistent, false), "fit on the chip");
   CHECK(rnn_workspace(p, RnnVariant::Auto, false) == 4 * 512 * 4);
+  p.a.hidden = 96;  // 192 rows of 384 bytes a block
+  CHECK(rnn_plan(p.a, false).clocks > 0);
+  emu::block_shared = 99 * 1024;  // as devices other than sm_80, sm_90 and sm_100 have
+  CHECK(rnn_plan(p.a, false).clocks == 0);
+  emu::block_shared = emu::kMaxDynamicShared;
   p.a.hidden = 64, p.a.dtype = Dtype::F64;
   THROWS(rnn_workspace(p, RnnVariant::Persistent, false), "float32");
 }

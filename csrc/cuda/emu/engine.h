@@ -41,6 +41,7 @@ void run(const Launch& launch, void (*kernel)(void*), void* arguments);
 
 // What the device says of itself. Few multiprocessors: a persistent block then computes several tiles.
 inline int capability = 90, multiprocessors = 2;
+inline size_t block_shared = 232448;  // bytes that a block may ask for
 
 // Schedules: "forward", "reverse", or "random:<seed>". Default: FASTNN_EMU_SCHEDULE, else forward.
 void set_schedule(const char* text);
