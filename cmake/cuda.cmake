@@ -21,6 +21,7 @@ find_package(pybind11 CONFIG REQUIRED)
 file(GLOB FASTNN_CUDA_SOURCES CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} csrc/cuda/*.cu)
 set(FASTNN_CUDA_BINDINGS
   csrc/bindings_cuda.cpp
+  csrc/bindings_cuda_attention.cpp
   csrc/bindings_cuda_conv2d.cpp
   csrc/bindings_cuda_elementwise.cpp
   csrc/bindings_cuda_gemm.cpp

@@ -81,6 +81,7 @@ PYBIND11_MODULE(_cuda, m) {
   codes["uint8"] = static_cast<int>(Dtype::U8);
   codes["bool"] = static_cast<int>(Dtype::Bool);
   m.attr("dtypes") = codes;
+  fastnn::cuda::bind_attention(m);
   fastnn::cuda::bind_elementwise(m);
   fastnn::cuda::bind_reduce(m);
   fastnn::cuda::bind_gemm(m);

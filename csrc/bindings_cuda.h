@@ -62,6 +62,7 @@ inline void* dense(const char* fn, const char* name, py::handle source, Dtype dt
 inline Stream to_stream(uintptr_t handle) { return reinterpret_cast<Stream>(handle); }
 inline void* to_pointer(uintptr_t address) { return reinterpret_cast<void*>(address); }
 
+void bind_attention(py::module_& m);
 void bind_elementwise(py::module_& m);
 void bind_reduce(py::module_& m);
 void bind_gemm(py::module_& m);

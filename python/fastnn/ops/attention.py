@@ -214,6 +214,8 @@ def attention_backward(dout, q, k, v, mask, causal, scale, kept, kept_scale, out
     p = _probabilities(q, keys, mask, causal, scale)
     dp, dropped = matmul(dout, transpose(values, -1, -2)), p
     if kept is not None:
+        if hasattr(kept, "array"):  # drawn by the kernels where they need it
+            kept = kept.array()
         factor = wrap(Tensor._k.mul(Tensor._k.cast(kept, q._a.dtype), kept_scale))
         dp, dropped = mul(dp, factor), mul(p, factor)
     g = mul(p, dp)

@@ -12,6 +12,7 @@ import numpy as np
 from .. import cuda_runtime as rt
 from .. import numpy_kernels as twins
 from ._native import code, contiguous, described, has, is_float, native, ran, stream, wide
+from .attention import Kept
 
 __all__ = [
     "binomial",
@@ -200,7 +201,11 @@ class Generator:
         out[...] = (u < p.astype(u.dtype, copy=False)).astype(out.dtype)
 
     def dropout_mask(self, shape, p: float):
-        """True where the element is kept."""
+        """True where the element is kept; of scores [B, H, L, S] as attention's kernels draw them, without memory."""
+        if len(shape) == 4:
+            kept = Kept(*self.place(), int((1 - p) * 2.0**32), tuple(shape))
+            self.moved(kept.blocks)
+            return kept
         mask = arrays.empty(shape, _BOOL)
         self.bernoulli_(mask, 1 - p)
         return mask
