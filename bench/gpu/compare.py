@@ -260,6 +260,47 @@ def recurrent():
         )
 
 
+def attentions():
+    f = torch.nn.functional
+    for dtype, shape, causal in (
+        ("float16", (4, 16, 4096, 128), False), ("float16", (4, 16, 4096, 128), True),
+        ("float16", (1, 16, 16384, 128), False), ("float16", (1, 16, 16384, 128), True),
+        ("float16", (4, 16, 4096, 64), False), ("float32", (2, 16, 2048, 64), True),
+    ):  # fmt: skip
+        b, h, n, d = shape
+        how = (None, causal, d**-0.5, None, 1.0)
+        flops, name = 4 * b * h * n * n * d * (0.5 if causal else 1), " causal" if causal else ""
+
+        def make(shape=shape, dtype=dtype):
+            return tuple(random(*shape, dtype=dtype) for _ in range(3))
+
+        measure(
+            "attention" + name, shape, dtype, lambda q, k_, v, how=how: k.attention(q, k_, v, *how),
+            lambda q, k_, v, causal=causal: f.scaled_dot_product_attention(q, k_, v, is_causal=causal), make,
+            ("flops", flops), "torch", torch.from_dlpack,
+        )  # fmt: skip
+
+        def saved(make=make, how=how):
+            q, k_, v = make()
+            out, lse = k.attention(q, k_, v, *how)
+            return random(*q.shape, dtype=q.dtype), q, k_, v, out, lse
+
+        def vendor(dout, q, k_, v, out, lse, causal=causal):  # forward and backward: the work is that of both
+            with torch.enable_grad():
+                given = [x.detach().requires_grad_() for x in (q, k_, v)]
+                y = f.scaled_dot_product_attention(*given, is_causal=causal)
+                return torch.autograd.grad(y, given, dout)
+
+        def both(dout, q, k_, v, out, lse, how=how):
+            out, lse = k.attention(q, k_, v, *how)
+            return k.attention_backward(dout, q, k_, v, *how, out, lse, (True, True, True))
+
+        measure(
+            "attention forward and backward" + name, shape, dtype, both, vendor, saved, ("flops", 3.5 * flops), "torch",
+            torch.from_dlpack,
+        )  # fmt: skip
+
+
 def main():
     gemms()
     if torch is None or not torch.cuda.is_available():
@@ -268,6 +309,7 @@ def main():
     with torch.no_grad():
         memory_bound()
         convolutions()
+        attentions()
         recurrent()
     composite.captured(measure, labelled, torch)
     composite.linear_cross_entropy(measure, labelled, random, torch)

@@ -1,8 +1,8 @@
-// Fused attention, forward, by mma.sync (sm_80 and later). A block of four warps has 128
-// queries of one head (float32: 64), 32 (16) a warp, whose running maximum, sum and result stay in registers, and goes
-// through the keys 64 at a time (online softmax, Milakov and Gimelshein; the order of FlashAttention-2): the scores of
-// a tile are in registers only, and as probabilities they are the left operand of the product with V where they are.
-// cp.async brings V while the scores are multiplied, the next K while the result is.
+// Fused attention, forward, by mma.sync (sm_80 and later; attention_wgmma.cu has sm_90a's). A block of four warps has
+// 128 queries of one head (float32: 64), 32 (16) a warp, whose running maximum, sum and result stay in registers, and
+// goes through the keys 64 at a time (online softmax, Milakov and Gimelshein; the order of FlashAttention-2): the
+// scores of a tile are in registers only, and as probabilities they are the left operand of the product with V where
+// they are. cp.async brings V while the scores are multiplied, the next K while the result is.
 //
 // Limit: products. A score costs 2 D multiply-adds, half for K, half for V; an mma.sync of 16 x 8 x 16 takes 2 cycles
 // of a multiprocessor and, with 32 rows a warp, half of a 256-byte operand from shared memory: 64 of its 128 bytes a
@@ -173,6 +173,7 @@ AttentionWork attention_work(const char* fn, const AttentionArgs& a, const Atten
 void attention(const AttentionArgs& a, const AttentionDropout& d, Stream stream) {
   const AttentionWork work = attention_work("attention", a, d, nullptr);
   if (a.B * a.H * a.L * a.S == 0) return;
+  if (attention_wgmma(work, stream)) return;
   const bool narrow = a.E <= 64 && a.Ev <= 64;
   with_attention_dtype("attention", a.dtype, [&](auto type) {
     using T = typename decltype(type)::type;

@@ -29,7 +29,9 @@ struct TensorMap {
   uint32_t box[3];
 };
 void tensor_load(void* shared, const TensorMap* map, uint64_t* barrier, int c0, int c1, int c2, Where where);
-void wgmma(float* d, int n, uint64_t a, uint64_t b, bool add, bool trans_a, bool trans_b, Mma type, Where where);
+// ra: four registers of the thread in place of a's descriptor, or null
+void wgmma(float* d, int n, const uint32_t* ra, uint64_t a, uint64_t b, bool add, bool trans_a, bool trans_b, Mma type,
+           Where where);
 void wgmma_commit();
 void wgmma_wait(unsigned groups_left, Where where);
 }  // namespace emu
@@ -219,7 +221,13 @@ void wgmma_wait(FASTNN_EMU_PLACE) {
 }
 template <class T, int N, int kTransA, int kTransB>
 void wgmma_m64(float (&d)[N / 2], uint64_t a, uint64_t b, bool add, FASTNN_EMU_PLACE) {
-  emu::wgmma(d, N, a, b, add, kTransA, kTransB, std::is_same<T, bf16>::value ? emu::Mma::Bf16 : emu::Mma::F16,
+  emu::wgmma(d, N, nullptr, a, b, add, kTransA, kTransB, std::is_same<T, bf16>::value ? emu::Mma::Bf16 : emu::Mma::F16,
+             FASTNN_EMU_HERE);
+}
+// The left operand in registers, 16 rows a warp as in mma_m16n8; they must not change until the product is done.
+template <class T, int N, int kTransB>
+void wgmma_m64_registers(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool add, FASTNN_EMU_PLACE) {
+  emu::wgmma(d, N, a, 0, b, add, false, kTransB, std::is_same<T, bf16>::value ? emu::Mma::Bf16 : emu::Mma::F16,
              FASTNN_EMU_HERE);
 }
 template <int kRegisters>
@@ -251,6 +259,21 @@ __device__ __forceinline__ void wgmma_m64(float (&d)[N / 2], uint64_t a, uint64_
       FASTNN_WGMMA_256("bf16");
     else
       FASTNN_WGMMA_256("f16");
+  }
+}
+template <class T, int N, int kTransB>
+__device__ __forceinline__ void wgmma_m64_registers(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool add) {
+  static_assert(N == 64 || N == 128, "see wgmma.h");
+  if constexpr (N == 64) {
+    if constexpr (std::is_same<T, bf16>::value)
+      FASTNN_WGMMA_REGISTERS_64("bf16");
+    else
+      FASTNN_WGMMA_REGISTERS_64("f16");
+  } else {
+    if constexpr (std::is_same<T, bf16>::value)
+      FASTNN_WGMMA_REGISTERS_128("bf16");
+    else
+      FASTNN_WGMMA_REGISTERS_128("f16");
   }
 }
 template <int kRegisters>

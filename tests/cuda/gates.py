@@ -30,6 +30,7 @@ INSTRUCTIONS = {
     "rnn": ("sm_80", ("HMMA.16816.F32.BF16", "HMMA.1688.F32.TF32", "LDS.128", "LDG.E.128")),
     "rnn_backward": ("sm_80", ("HMMA.16816.F32.BF16", "HMMA.1688.F32.TF32", "LDS.128", "LDG.E.128")),
     "attention": ("sm_80", ("HMMA", "LDGSTS", "LDSM", "MUFU.EX2")),
+    "attention_wgmma": ("sm_90a", ("HGMMA", "UTMALDG", "SYNCS", "MUFU.EX2")),
     "attention_backward": ("sm_80", ("HMMA", "LDGSTS", "LDSM", "MUFU.EX2")),
     "gemm_warptiled": ("sm_80", ("LDG.E.128", "LDS.128", "FFMA", "DFMA", "STG.E.128")),
 }

@@ -6,6 +6,12 @@
 
 #include "attention_case.h"
 
+namespace fastnn {
+namespace cuda {
+bool attention_wgmma(const AttentionWork&, Stream) { return false; }
+}  // namespace cuda
+}  // namespace fastnn
+
 using namespace fastnn;
 using namespace fastnn::cuda;
 using attention_case::Case;

@@ -31,6 +31,8 @@ struct TensorLoad {
 
 struct Issue {  // by one thread
   uint64_t a, b;
+  bool registers;  // a: the thread's four, as they were at the issue
+  uint32_t ra[4];
   int n;
   bool add, trans_a, trans_b;
   Mma type;
@@ -461,11 +463,19 @@ void execute(Warpgroup& g, size_t groups) {
   for (size_t i = g.executed; i < groups; ++i)
     for (size_t j = 0; j < g.threads[0].groups[i].size(); ++j) {
       Issue first = g.threads[0].groups[i][j];
-      decode(b, first.a, first.trans_a, 64, first.type, g.a, first.where);
+      if (first.registers) {  // as mma.sync's: 16 rows a warp
+        for (int t = 0; t < 128; ++t)
+          for (int r = 0; r < 4; ++r)
+            for (int h = 0; h < 2; ++h)
+              g.a[t / 32 * 16 + t % 32 / 4 + r % 2 * 8][t % 4 * 2 + h + r / 2 * 8] =
+                  half_of(g.threads[t].groups[i][j].ra[r], h, first.type);
+      } else {
+        decode(b, first.a, first.trans_a, 64, first.type, g.a, first.where);
+      }
       decode(b, first.b, first.trans_b, first.n, first.type, g.b, first.where);
       for (int t = 0; t < 128; ++t) {
         const Issue& o = g.threads[t].groups[i][j];
-        if (o.a != first.a || o.b != first.b || o.n != first.n || o.add != first.add)
+        if (o.a != first.a || o.registers != first.registers || o.b != first.b || o.n != first.n || o.add != first.add)
           fail(o.where, "wgmma: thread %d of the warpgroup has other operands than thread 0", t);
         float* d = shadow_of(g.threads[t], o.d)->value.data();
         int row = t / 32 * 16 + t % 32 / 4;
@@ -483,14 +493,17 @@ void execute(Warpgroup& g, size_t groups) {
 
 }  // namespace
 
-void wgmma(float* d, int n, uint64_t a, uint64_t b, bool add, bool trans_a, bool trans_b, Mma type, Where where) {
+void wgmma(float* d, int n, const uint32_t* ra, uint64_t a, uint64_t b, bool add, bool trans_a, bool trans_b, Mma type,
+           Where where) {
   Quiet quiet;
   WarpgroupThread& t = warpgroup(where).threads[running()->view.linear % 128];
   if (!shadow_of(t, d)) {
     t.shadows.push_back({d, std::vector<float>(d, d + n / 2)});
     for (int i = 0; i < n / 2; ++i) d[i] = NAN;
   }
-  t.open.push_back({a, b, n, add, trans_a, trans_b, type, d, where});
+  Issue o = {a, b, ra != nullptr, {}, n, add, trans_a, trans_b, type, d, where};
+  if (ra) std::memcpy(o.ra, ra, sizeof o.ra);
+  t.open.push_back(o);
 }
 
 void wgmma_commit() {

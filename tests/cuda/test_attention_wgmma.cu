@@ -1,0 +1,54 @@
+// Fused attention, forward, by TMA and wgmma: ragged sizes, causal, grouped heads, layouts, and what it leaves to
+// others.
+#include "attention_case.h"
+#include "cuda/attention.cu"
+#include "cuda/attention_wgmma.cu"
+
+using namespace attention_case;
+
+namespace {
+bool taken(Problem& p) { return attention_wgmma(attention_work("attention", p.a, p.drop, nullptr), nullptr); }
+void wgmma(const Case& t) {
+  Problem p(t);
+  CHECK(taken(p));
+  p.check_forward();
+}
+}  // namespace
+
+TEST(wgmma_sizes) {
+  wgmma({Dtype::BF16, 1, 1, 1, 1, 1, 8, 8});
+  wgmma({Dtype::BF16, 1, 2, 1, 20, 300, 64, 64});
+  if (kSanitized) return;
+  wgmma({Dtype::F16, 1, 1, 1, 150, 130, 128, 128});
+  wgmma({Dtype::F16, 2, 4, 2, 70, 100, 40, 64});
+  wgmma({Dtype::BF16, 1, 1, 1, 40, 520, 72, 128});
+}
+TEST(wgmma_causal) {
+  wgmma({Dtype::BF16, 1, 1, 1, kSanitized ? 130 : 300, 300, 64, 64, Hide::Causal});
+  if (kSanitized) return;
+  wgmma({Dtype::F16, 1, 2, 1, 200, 90, 128, 96, Hide::Causal});
+  wgmma({Dtype::BF16, 1, 1, 1, 90, 300, 128, 128, Hide::Causal});
+}
+TEST(wgmma_layouts) {
+  wgmma({Dtype::BF16, 2, 3, 3, 20, 40, 32, 32, Hide::Causal, Drop::None, true});
+  wgmma({Dtype::F16, 2, 2, 1, 20, 40, 16, 24, Hide::Nothing, Drop::None, true, 8});
+  wgmma({Dtype::F16, 2, 2, 1, 20, 40, 16, 24, Hide::Nothing, Drop::None, false, 8});
+}
+TEST(wgmma_leaves_to_mma) {
+  const Case t{Dtype::BF16, 1, 1, 1, 20, 40, 16, 16};
+  for (int i = 0; i < 5; ++i) {
+    Case c = t;
+    if (i == 0) c.dtype = Dtype::F32;
+    if (i == 1) c.hide = Hide::Bool;
+    if (i == 2) c.drop = Drop::Drawn;
+    if (i == 3) c.pad = 3;
+    if (i == 4) c.scale = -1;
+    Problem p(c);
+    CHECK(!taken(p));
+  }
+  Problem p(t);
+  attention(p.a, p.drop, nullptr);  // whichever it takes
+  p.check_forward();
+}
+
+MAIN()
