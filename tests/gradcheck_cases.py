@@ -178,6 +178,8 @@ SHAPES = {
     "index none": lambda T, x: x[None, ..., None, 1] ** 2,
     "index array": lambda T, x: x[T.tensor([0, 1, 0])] ** 2,
     "index two arrays": lambda T, x: x[T.tensor([0, 1, 0]), :, T.tensor([2, 0, 2])] ** 2,
+    "index first arrays": lambda T, x: x[T.tensor([0, -1, 0]), T.tensor([1, 0, 1])] ** 2,
+    "index all arrays": lambda T, x: x[T.tensor([[0], [1]]), T.tensor([1, 0]), T.tensor([2, -1])] ** 2,
     "index mask": lambda T, x: x[T.tensor([[True, False], [True, True]])] ** 2,
     "index list": lambda T, x: x[:, [1, 1]] ** 2,
     "index_select": lambda T, x: x.index_select(2, T.tensor([0, 2, 2])) ** 2,
@@ -214,6 +216,7 @@ case("index_add", lambda T, x, y: x.index_add(0, T.tensor([1, 1]), y) ** 2, (2, 
 case("index_add 1", lambda T, x, y: x.index_add(1, T.tensor([1, 0, 1]), y, alpha=3) ** 2, (2, 2), (2, 3))
 case("index_copy", lambda T, x, y: x.index_copy(0, T.tensor([1]), y) ** 2, (2, 3), (1, 3))
 case("index_put", lambda T, x, y: x.index_put((T.tensor([1, 0]),), y, accumulate=True) ** 2, (2, 3), (2, 3))
+case("index_put twice", lambda T, x, y: x.index_put((T.tensor([-1, 1]),), y, accumulate=True) ** 2, (2, 3), (3,))
 
 # Writes: in place, and through views.
 

@@ -293,6 +293,16 @@ def index_put_(self, indices, values, accumulate=False):
         from .shape import expand
 
         key, _ = _key(tuple(indices), self._a.ndim)
+        i = key[0] if key else None
+        if len(key) == 1 and i.__class__ is xp.ndarray and i.ndim == 1 and i.dtype.name == "int64":
+            n = self._a.shape[0]
+            at = xp.where(i < 0, i + n, i) if i.size and i.min() < 0 else i
+            if not Tensor._k.index_within(at, n):
+                bad = next(v for v in i.tolist() if not -n <= v < n)
+                raise IndexError(f"index_put_(): index {bad} is out of bounds for dimension 0 with size {n}")
+            spread = expand(values, i.shape + self._a.shape[1:])
+            at = _slices(at, 0, spread._a.shape)
+            return in_place(self, lambda s: _scatter_add(s, 0, at, spread, index_add_rule), needs_copy=False)
         spread = expand(values, self._a[key].shape)
         return in_place(self, lambda s: add(s, index_put_zeros(spread, s._a.shape, key, False)), needs_copy=False)
     setitem(self, tuple(indices), values)

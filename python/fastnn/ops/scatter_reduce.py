@@ -47,7 +47,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
 def scatter_reduce_rule(k, dy, saved, needs):
     x, src, r, count, dim, index, reduce, include_self = saved
     if k is GRAPH:
-        count, index = wrap(count), wrap(index)
+        count, index = None if count is None else wrap(count), wrap(index)
     dx = ds = None
     if reduce == "mean":
         dy = k.div(dy, count)

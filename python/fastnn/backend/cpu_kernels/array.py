@@ -25,21 +25,23 @@ _KINDS = (np.dtype("float32"), np.dtype("float64"), np.dtype("int64"))
 
 
 def scatter_reduce(x, dim, index, src, reduce, include_self):
-    """x with src reduced into where gather(…, dim, index) reads, and how many values each element was made of."""
+    """x with src reduced into where gather(…, dim, index) reads, and for 'mean' how many values each element was made of."""
     if x.dtype not in _KINDS or src.dtype != x.dtype or not x.ndim:
         return twin.scatter_reduce(x, dim, index, src, reduce, include_self)
-    out, count = x, np.ones(x.shape, x.dtype)
+    out, count = x, np.ones(x.shape, x.dtype) if reduce == "mean" else None
     if not include_self:
         whole = x.dtype.kind == "i"
         low, high = (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max) if whole else (-np.inf, np.inf)
         start = {"sum": 0, "mean": 0, "prod": 1, "amax": low, "amin": high}[reduce]
         out = scatter(out, dim, index, start if whole else float(start), None)
-        count = scatter(count, dim, index, 0, None)
+        if reduce == "mean":
+            count = scatter(count, dim, index, 0, None)
     out = scatter(out, dim, index, src, _OPS[reduce])
     if reduce == "mean":
-        count = np.maximum(scatter(count, dim, index, 1, "add"), 1)
-        out = out / count if x.dtype.kind == "f" else out // count
-    return out.astype(x.dtype, copy=False), count
+        count = scatter(count, dim, index, 1, "add")
+        np.maximum(count, 1, out=count)
+        (np.divide if x.dtype.kind == "f" else np.floor_divide)(out, count, out=out)
+    return out, count
 
 
 __all__ = [

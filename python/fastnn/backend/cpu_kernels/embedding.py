@@ -15,12 +15,23 @@ def coo_mm(rows, cols, values, dense, n):
 
 
 def index_put_zeros(dy, shape, index, unique):
-    """Zeros of `shape` with dy's rows added at `index`: a look-up's gradient, where the index names rows from 0 up."""
-    if unique or not isinstance(index, np.ndarray) or not index.ndim or not index.size or index.min() < 0:
+    """Zeros of `shape` with dy's rows added at `index`: a look-up's gradient, where the index names rows (or, with an
+    array for each of the first dimensions, rows of these)."""
+    if unique:
         return twin.index_put_zeros(dy, shape, index, unique)
-    width = math.prod(shape[1:])
-    rows = dy.reshape(index.size, width)
-    return embedding_backward(rows, index.reshape(-1), (shape[0], width), None, False).reshape(shape)
+    parts = index if isinstance(index, tuple) else (index,)
+    if not all(isinstance(i, np.ndarray) and i.ndim and i.size and i.dtype == np.int64 for i in parts) or not parts:
+        return twin.index_put_zeros(dy, shape, index, unique)
+    flat = None
+    for i, n in zip(parts, shape, strict=False):
+        if i.min() < 0:
+            i = np.where(i < 0, i + n, i)
+        if len(parts) > 1 and (i.min() < 0 or i.max() >= n):  # the twin names it
+            return twin.index_put_zeros(dy, shape, index, unique)
+        flat = i if flat is None else flat * n + i
+    rows, width = math.prod(shape[: len(parts)]), math.prod(shape[len(parts) :])
+    out = embedding_backward(dy.reshape(flat.size, width), flat.reshape(-1), (rows, width), None, False)
+    return out.reshape(shape)
 
 
 __all__ = ["coo_mm", "index_put_zeros", "embedding", "embedding_backward", "embedding_bag", "embedding_bag_backward"]
