@@ -15,9 +15,7 @@ for _why, _names in {
         unbind_copy unfold_copy squeeze_copy unsqueeze_copy transpose_copy t_copy
     """,
     "not implemented": """
-        stft istft sparse.sampled_addmm geqrf lu nn.functional.linear_cross_entropy
-        nn.functional.linear_cross_entropy/chunked nn.functional.linear_cross_entropy/chunked_none
-          ormqr svd_lowrank pca_lowrank nonzero_static
+        stft istft sparse.sampled_addmm geqrf lu ormqr svd_lowrank pca_lowrank nonzero_static
           linalg.ldl_factor
         linalg.ldl_factor_ex linalg.ldl_solve
     """,
