@@ -18,8 +18,8 @@ namespace cuda {
 namespace {
 
 constexpr int kRows = 128, kDeep = 64, kConsumers = 2, kWgmmaThreads = 128 * (1 + kConsumers), kMaps = 4;
-constexpr int kPitch = 36, kStaging = 16 * kPitch;  // floats a warp has for its way out
-constexpr int kBox = 64 * kDeep * 2;                // bytes of 64 lines by 64
+constexpr int kPitch = 36, kStaging = 16 * kPitch;     // floats a warp has for its way out
+[[maybe_unused]] constexpr int kBox = 64 * kDeep * 2;  // bytes of 64 lines by 64
 
 template <int N>
 struct ConvRing {
