@@ -6,6 +6,8 @@ from ..tensor import Tensor, check_dim, wrap
 from ._common import GRAPH, broadcast_error, check_writable, in_place, write_out
 from .index import _key, getitem, index_get, index_put_zeros, setitem
 
+_INT64 = xp.dtype("int64")
+
 
 def _index_array(index, function, n=None):
     if not isinstance(index, Tensor):
@@ -13,7 +15,7 @@ def _index_array(index, function, n=None):
     a = index._a
     if a.size == 0:
         return a.astype("int64")
-    if a.dtype.name not in ("int64", "int32"):
+    if a.dtype is not _INT64 and a.dtype.name not in ("int64", "int32"):  # a dtype's name takes longer than the rest
         raise RuntimeError(f"{function}(): Expected dtype int32/int64 for index, got {index.dtype}")
     if n is not None and not Tensor._k.index_within(a, n):
         bad = int(a.min()) if int(a.min()) < 0 else int(a.max())
