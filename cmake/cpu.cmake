@@ -19,12 +19,19 @@ set(FASTNN_KERNEL_SOURCES
   csrc/cpu/reduce.cpp
   csrc/cpu/softmax.cpp
   csrc/cpu/cross_entropy.cpp
+  csrc/cpu/cross_entropy_columns.cpp
   csrc/cpu/optim.cpp
   csrc/cpu/rng.cpp
   csrc/cpu/rng_normal.cpp
   csrc/cpu/conv2d.cpp
   csrc/cpu/conv2d_weight.cpp
   csrc/cpu/pool2d.cpp
+  csrc/cpu/adaptive_max_pool2d.cpp
+  csrc/cpu/copy.cpp
+  csrc/cpu/fold.cpp
+  csrc/cpu/grid_sample.cpp
+  csrc/cpu/ctc_loss.cpp
+  csrc/cpu/cdist.cpp
   csrc/cpu/layer_norm.cpp
   csrc/cpu/group_norm.cpp
   csrc/cpu/batch_norm.cpp
@@ -57,6 +64,7 @@ set(FASTNN_BINDING_SOURCES
   csrc/bindings_peak.cpp
   csrc/bindings_elementwise.cpp
   csrc/strided.cpp
+  csrc/strided_copy.cpp
   csrc/bindings_reduce.cpp
   csrc/bindings_softmax.cpp
   csrc/reduce_driver.cpp
@@ -74,6 +82,10 @@ set(FASTNN_BINDING_SOURCES
   csrc/bindings_arrange.cpp
   csrc/order.cpp
   csrc/bindings_rnn.cpp
+  csrc/bindings_layout.cpp
+  csrc/bindings_grid_sample.cpp
+  csrc/bindings_ctc_loss.cpp
+  csrc/bindings_cdist.cpp
 )
 
 # Where the bits of each rounding are part of the interface, multiply-adds are fused by name only.

@@ -196,6 +196,10 @@ PYBIND11_MODULE(_cpu, m) {
   bind_order(m);
   bind_arrange(m);
   bind_rnn(m);
+  bind_layout(m);
+  bind_grid_sample(m);
+  bind_ctc_loss(m);
+  bind_cdist(m);
   bind_elementwise(m);
   bind_reduce(m);
   bind_softmax(m);

@@ -18,8 +18,7 @@ struct Operand4 {
                 (view.strides[3] == item || view.shape[3] == 1);
     for (int d = 0; d < 3; ++d) fits = fits && view.strides[d] % item == 0;
     if (!fits) {
-      PyObject* copy = py::detail::npy_api::get().PyArray_NewCopy_(o, 0);
-      if (!copy) throw py::error_already_set();
+      PyObject* copy = contiguous_copy(o);
       keep = py::reinterpret_steal<py::object>(copy);
       view_float(copy, view);
     }

@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "bindings.h"
+#include "strided_copy.h"
 
 namespace fastnn {
 
@@ -54,7 +55,7 @@ inline Operand operand(const char* fn, const char* name, const py::array& a) {
                          std::string(py::str(a.dtype())));
   }
   constexpr int kReady = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  r.array = (a.flags() & kReady) == kReady ? a : py::array(a.attr("copy")());
+  r.array = (a.flags() & kReady) == kReady ? a : py::reinterpret_steal<py::array>(contiguous_copy(a.ptr()));
   return r;
 }
 

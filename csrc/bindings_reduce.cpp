@@ -53,8 +53,7 @@ struct Input {
     for (int d = 0; d < view.ndim; ++d) whole &= view.strides[d] % item == 0;
     if (whole) set();
     if (!whole || !can_reduce(r)) {
-      PyObject* copy = py::detail::npy_api::get().PyArray_NewCopy_(view.object, 0);
-      if (!copy) throw py::error_already_set();
+      PyObject* copy = contiguous_copy(view.object);
       keep = py::reinterpret_steal<py::object>(copy);
       view_float(copy, view);
       set();
@@ -207,8 +206,7 @@ PyObject* places(bool max, bool with_values, PyObject* const* args, Py_ssize_t n
       (with_values && dim == Py_None) || !in.read(args[0], dim))
     return nullptr;
   if (!in.view.contiguous() || in.keep) {  // a copy that read() made may have another order than C's
-    PyObject* copy = py::detail::npy_api::get().PyArray_NewCopy_(in.view.object, 0);
-    if (!copy) throw py::error_already_set();
+    PyObject* copy = contiguous_copy(in.view.object);
     in.keep = py::reinterpret_steal<py::object>(copy);
     view_float(copy, in.view);
     in.set();

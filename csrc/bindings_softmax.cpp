@@ -119,9 +119,12 @@ struct CrossEntropy {
 
   // args: logits, target, weight, ignore_index, label_smoothing, reduction
   bool read(PyObject* const* args) {
-    if (!contiguous(args[0], logits, keep_logits) || logits.ndim != 2 || logits.size() == 0) return false;
+    if (!contiguous(args[0], logits, keep_logits) || logits.ndim < 2 || logits.ndim > 3 || logits.size() == 0)
+      return false;
+    a.inner = logits.ndim == 3 ? logits.shape[2] : 1;
+    a.rows = logits.shape[0] * a.inner;
     if (!view_array(args[1], target) || target.dtype != Dtype::I64 || target.ndim != 1) return false;
-    if (target.shape[0] != logits.shape[0]) return false;
+    if (target.shape[0] != a.rows) return false;
     if (!target.contiguous() || reinterpret_cast<uintptr_t>(target.data) % 8) {
       PyObject* copy = py::detail::npy_api::get().PyArray_NewCopy_(target.object, 0);
       if (!copy) throw py::error_already_set();
@@ -130,7 +133,6 @@ struct CrossEntropy {
     }
     a.dtype = logits.dtype;
     a.logits = logits.data;
-    a.rows = logits.shape[0];
     a.classes = logits.shape[1];
     a.target = reinterpret_cast<const int64_t*>(target.data);
     a.weight_sum = static_cast<double>(a.classes);
@@ -170,20 +172,25 @@ struct CrossEntropy {
   double weight_of(int64_t c) const {
     return a.dtype == Dtype::F32 ? static_cast<const float*>(a.weight)[c] : static_cast<const double*>(a.weight)[c];
   }
-  // f(arguments of rows begin .. end), in tasks.
+  // f(arguments of rows begin .. end), in tasks: of columns, all of one sample.
   template <class F>
   void in_tasks(const F& f) const {
-    const int64_t rows = std::max<int64_t>(1, kTask / a.classes), item = static_cast<int64_t>(size_of(a.dtype));
-    parallel_for((a.rows + rows - 1) / rows, [&](int64_t i, int) {
-      const int64_t at = i * rows;
+    const int64_t item = static_cast<int64_t>(size_of(a.dtype));
+    const bool columns = logits.ndim == 3;
+    int64_t rows = std::max<int64_t>(1, kTask / a.classes);
+    if (columns) rows = (rows + 63) / 64 * 64;  // whole lines
+    const int64_t together = columns ? a.inner : a.rows, groups = (together + rows - 1) / rows;
+    parallel_for(groups * (a.rows / together), [&](int64_t i, int) {
+      const int64_t within = i % groups * rows, at = i / groups * together + within;
+      const int64_t first = columns ? i / groups * together * a.classes + within : at * a.classes;
       CrossEntropyArgs b = a;
-      b.rows = std::min(rows, a.rows - at);
-      b.logits = static_cast<const char*>(a.logits) + at * a.classes * item;
+      b.rows = std::min(rows, together - within);
+      b.logits = static_cast<const char*>(a.logits) + first * item;
       b.target += at;
       b.lse = static_cast<char*>(a.lse) + at * item;
       if (a.loss) b.loss = static_cast<char*>(a.loss) + at * item;
       if (a.dloss) b.dloss = static_cast<const char*>(a.dloss) + at * a.dloss_stride * item;
-      if (a.dlogits) b.dlogits = static_cast<char*>(a.dlogits) + at * a.classes * item;
+      if (a.dlogits) b.dlogits = static_cast<char*>(a.dlogits) + first * item;
       f(b);
     });
   }
@@ -224,7 +231,8 @@ PyObject* loss_sum(PyObject* const* args, Py_ssize_t nargs) {
   return sum.release().ptr();
 }
 
-// cross_entropy(logits, target, weight, ignore_index, label_smoothing, reduction) -> (loss, lse, total_weight)
+// cross_entropy(logits, target, weight, ignore_index, label_smoothing, reduction) -> (loss, lse, total_weight):
+// logits [N, C] or, the targets flat, [N, C, L]
 PyObject* cross_entropy(PyObject* const* args, Py_ssize_t nargs) {
   CrossEntropy c;
   if (nargs != 6 || !c.read(args)) return nullptr;
@@ -243,7 +251,8 @@ PyObject* cross_entropy(PyObject* const* args, Py_ssize_t nargs) {
   {
     MaybeReleaseGil gil(c.logits.size() >= kGilFree);
     const Kernels& k = kernels();
-    c.in_tasks([&](const CrossEntropyArgs& b) { k.cross_entropy(b); });
+    const auto kernel = c.logits.ndim == 3 ? k.cross_entropy_columns : k.cross_entropy;
+    c.in_tasks([&](const CrossEntropyArgs& b) { kernel(b); });
     if (!none) loss_sum_to(a.dtype, a.loss, a.rows, data_of(loss));
   }
   if (c.reduction == Reduction3::Mean) {  // 0 / 0 where every row is ignored: NaN, as torch
@@ -279,7 +288,7 @@ PyObject* cross_entropy_backward(PyObject* const* args, Py_ssize_t nargs) {
     return nullptr;
   const bool none = c.reduction == Reduction3::None;
   if (dloss.ndim != (none ? 1 : 0) || (none && dloss.shape[0] != a.rows)) return nullptr;
-  py::object dx = new_array(numpy_dtype(a.dtype), c.logits.shape, 2);
+  py::object dx = new_array(numpy_dtype(a.dtype), c.logits.shape, c.logits.ndim);
   a.dlogits = data_of(dx);
   a.lse = lse.data;
   a.dloss = dloss.data;
@@ -289,7 +298,8 @@ PyObject* cross_entropy_backward(PyObject* const* args, Py_ssize_t nargs) {
   {
     MaybeReleaseGil gil(c.logits.size() >= kGilFree);
     const Kernels& k = kernels();
-    c.in_tasks([&](const CrossEntropyArgs& b) { k.cross_entropy_backward(b); });
+    const auto kernel = c.logits.ndim == 3 ? k.cross_entropy_columns_backward : k.cross_entropy_backward;
+    c.in_tasks([&](const CrossEntropyArgs& b) { kernel(b); });
   }
   return dx.release().ptr();
 }

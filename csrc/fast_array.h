@@ -3,6 +3,7 @@
 // twin of the same name, which also raises the errors.
 #pragma once
 #include "bindings.h"
+#include "strided_copy.h"
 
 namespace fastnn {
 
@@ -113,8 +114,7 @@ inline char* data_of(const py::object& array) { return py::detail::array_proxy(a
 inline bool contiguous(PyObject* o, ArrayView& v, py::object& keep) {
   if (!view_float(o, v)) return false;
   if (v.contiguous() && reinterpret_cast<uintptr_t>(v.data) % size_of(v.dtype) == 0) return true;
-  PyObject* copy = py::detail::npy_api::get().PyArray_NewCopy_(o, 0);
-  if (!copy) throw py::error_already_set();
+  PyObject* copy = contiguous_copy(o);
   keep = py::reinterpret_steal<py::object>(copy);
   return view_float(copy, v);
 }

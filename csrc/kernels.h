@@ -64,6 +64,94 @@ struct Pool2dShape {
 };
 inline bool max_pool2d_compact(const Pool2dShape& s) { return s.R <= 256 && s.S <= 256 && s.R * s.S <= 256; }
 
+// Windows [floor(i H / P), ceil((i + 1) H / P)), and so along W: x [planes, H, W] -> y, index h*W + w [planes, P, Q].
+struct AdaptiveMaxArgs {
+  Dtype dtype;
+  int64_t planes, H, W, P, Q;
+  const void* x;  // backward: dy
+  void* y;        // backward: dx
+  int64_t* index;
+};
+
+// ---- copy ----
+// to[i, j] = from[i, j], elements of 1, 2, 4, 8 or 16 bytes. Strides in bytes; the columns of `to` follow each other.
+struct CopyArgs {
+  int itemsize;
+  int64_t rows, cols;
+  const char* from;
+  int64_t from_row, from_col;
+  char* to;
+  int64_t to_row;
+};
+
+// ---- pad, fold ----
+// y[p, q] = x[row[p], column(q)] of each plane, column(q) = first + q - begin for begin <= q < end, else col[q]; y is
+// [planes, P, Q], x [planes, H, W]. Backward: x is dy, y is dx.
+struct IndexPadArgs {
+  Dtype dtype;
+  int64_t planes, H, W, P, Q;
+  const int64_t *row, *col;
+  int64_t begin, end, first;
+  const void* x;
+  void* y;
+};
+// Columns [planes, R, S, P, Q] added into images [planes, H, W] at (p stride - pad + r dilation, ...).
+struct Col2imArgs {
+  Dtype dtype;
+  int64_t planes, H, W, P, Q, R, S;
+  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+  const void* columns;
+  void* images;
+};
+
+// ---- grid_sample ----
+enum class GridMode : int { Bilinear, Nearest };
+enum class GridPadding : int { Zeros, Border, Reflection };
+// One sample: x [channels, D, H, W] (2-D: D = 1), grid [points, dims], y [channels, points]. Points begin .. end and
+// channels from .. to: forward and backward_grid take all channels, backward_input all points.
+struct GridSampleArgs {
+  Dtype dtype;
+  GridMode mode;
+  GridPadding padding;
+  bool align;
+  int dims;
+  int64_t size[3];  // D, H, W
+  int64_t channels, points, begin, end, from, to;
+  const void *x, *grid, *dy;
+  void *y, *dx, *dgrid;
+};
+
+// ---- ctc_loss ----
+// One sequence: log_probs [steps, classes], `step` elements apart; target [length] in [0, classes); alpha [all_steps,
+// 2 length + 1], `alpha_step` apart and all_states wide: -inf past the end of the sequence or of its target.
+struct CtcArgs {
+  Dtype dtype;
+  const void* log_probs;
+  int64_t steps, all_steps, classes, step, blank;
+  const int64_t* target;
+  int64_t length, all_states, alpha_step;
+  void* alpha;        // written by forward
+  void* loss;         // one value, written by forward
+  const void* dloss;  // one value
+  bool zero_infinity;
+  void* grad;  // as log_probs, for all_steps: 0 past the end
+};
+
+// ---- cdist ----
+enum class Norm : int { One, Two, Inf };
+// Rows begin .. end of y[i, j] = |x_i - z_j|, x [m, k], z [r, k]. Backward: rows of dx_i = sum over j of
+// g[i, j] f(x_i - z_j); f: the difference (Two), its sign (One), its sign where it is y[i, j] in size (Inf).
+struct CdistArgs {
+  Dtype dtype;
+  Norm norm;
+  int64_t r, k, begin, end;
+  const void *x, *z;
+  void* y;
+  const void* g;  // g[i, j] at i * g_row + j * g_col, y alike
+  int64_t g_row, g_col;
+  void* dx;
+};
+
 // ---- elementwise ----
 // The ops, each X(name): out = f(a), f(a, b) or f(a, b, c), all of one dtype, except that comparisons and tests give
 // bytes of 0 and 1, and where() takes its condition as such bytes. p are the op's numbers (slope, alpha, bounds ...).
@@ -152,7 +240,8 @@ struct CrossEntropyArgs {
   int64_t dloss_stride;
   double scale;  // backward: times dloss
   void* dlogits;
-  bool stream;  // write dlogits past the caches
+  bool stream;    // write dlogits past the caches
+  int64_t inner;  // columns: the classes of a row lie so far apart, the rows follow each other
 };
 
 // ---- layer_norm, group_norm, batch_norm ----

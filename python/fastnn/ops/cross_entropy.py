@@ -45,14 +45,15 @@ def cross_entropy(
     if x.shape == t.shape and t.dtype.kind == "f":
         return _from_probabilities(input, target, weight, reduction, label_smoothing)
     if x.ndim != 2 or t.ndim != 1 or t.dtype is not _INT64 or x.shape[0] != t.shape[0] or x.dtype.kind != "f":
-        rows, ids, shape = _as_rows(input, target, "cross_entropy")
+        rows, ids, shape = _as_rows(input, target, "cross_entropy", True)
         loss = _rows_loss(rows, ids, weight, ignore_index, label_smoothing, reduction)
         return reshape(loss, shape) if reduction == "none" else loss
     return _rows_loss(input, t, weight, ignore_index, label_smoothing, reduction)
 
 
-def _as_rows(input, target, function):
-    """(input as [N, C], the class ids as an int64 array [N], the shape of the losses)."""
+def _as_rows(input, target, function, images=False):
+    """(input as [N, C], the class ids as an int64 array [N], the shape of the losses); images: input with more dimensions
+    as [N, C, L], the ids of N·L pixels."""
     x, t = _floating_input(input, function)._a, target._a
     if x.ndim == 0:
         raise RuntimeError(f"{function}: the input needs at least one dimension, that of the classes")
@@ -60,7 +61,7 @@ def _as_rows(input, target, function):
         raise RuntimeError(f"expected scalar type Long but found {target.dtype.short}")
     if t.dtype != _INT64 and t.dtype.name != "uint8":
         raise RuntimeError(f"expected scalar type Long but found {target.dtype.short}")
-    ids = t.astype(_INT64).reshape(-1)
+    ids = (t if t.dtype == _INT64 else t.astype(_INT64)).reshape(-1)
     if x.ndim == 1:
         if t.ndim > 1 or t.size != 1:
             raise ValueError(f"Expected target size [1], got {list(t.shape)}")
@@ -71,8 +72,11 @@ def _as_rows(input, target, function):
             got = t.shape[0] if t.ndim else 1
             raise ValueError(f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({got}).")
         raise RuntimeError(f"Expected target size {list(expected)}, got {list(t.shape)}")
-    rows = input if x.ndim == 2 else reshape(movedim(input, 1, -1), (-1, x.shape[1]))
-    return rows, ids, expected
+    if x.ndim == 2:
+        return input, ids, expected
+    if images and x.size:
+        return reshape(input, (x.shape[0], x.shape[1], -1)), ids, expected
+    return reshape(movedim(input, 1, -1), (-1, x.shape[1])), ids, expected
 
 
 def _class_weights(weight, x, function):
@@ -124,6 +128,12 @@ def cross_entropy_rule(k, dy, saved, needs):
 
 def cross_entropy_backward(dloss, logits, target, weight, ignore_index, label_smoothing, reduction, lse, total_weight):
     """g·(softmax·Σ_c m - m), m[i, c] = (1 - s)·w[c]·(c = target) + s/C·w[c], 0 in the ignored rows."""
+    shape = logits._a.shape
+    if len(shape) == 3:  # images: their pixels as rows, and back
+        logits = reshape(movedim(logits, 1, -1), (-1, shape[1]))
+        how = (weight, ignore_index, label_smoothing, reduction, lse, total_weight)
+        rows = cross_entropy_backward(dloss, logits, target, *how)
+        return movedim(reshape(rows, (shape[0], shape[2], shape[1])), -1, 1)
     m = Tensor._k.target_weights(logits._a, target, weight, ignore_index, label_smoothing)
     softmax = exp(sub(logits, logsumexp(logits, 1, True)))
     d = sub(mul(softmax, wrap(m.sum(1, keepdims=True))), wrap(m))

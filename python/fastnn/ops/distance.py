@@ -3,6 +3,7 @@
 from .._tape import grad_mode, own_version, record
 from ..backend import xp
 from ..tensor import Tensor, wrap
+from ._common import GRAPH
 
 
 def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
@@ -37,10 +38,15 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
 
 
 def cdist_rule(k, dy, saved, needs):
-    """dy·(d|d|^(p-2))/y^(p-1) for each pair's differences d, 0 where y is 0."""
     x, z, y, p = saved
     if p == 0:
         return k.zeros(x.shape, dy.dtype), k.zeros(z.shape, dy.dtype)
+    return k.cdist_backward(dy, x, z, y, p)
+
+
+def cdist_backward(dy, x, z, y, p):
+    """dy·(d|d|^(p-2))/y^(p-1) for each pair's differences d, 0 where y is 0."""
+    k = GRAPH
     last = len(x.shape) - 1
     d = k.sub(k.unsqueeze(x, last), k.unsqueeze(z, last - 1))
     y, dy = k.unsqueeze(y, last + 1), k.unsqueeze(dy, last + 1)

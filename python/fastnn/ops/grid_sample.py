@@ -3,8 +3,9 @@
 import math
 import warnings
 
+from .._tape import grad_mode, record
 from ..backend import xp
-from ..tensor import wrap
+from ..tensor import Tensor, wrap
 from .conv2d import check_size
 from .elementwise import add, mul, sub, where
 from .embedding import embedding_bag
@@ -132,6 +133,38 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     for s in places:
         count *= s
     check_size((n, c, count), "grid_sample")
+    if mode == "bicubic" or a.dtype.kind != "f":
+        return _composed(x, g, mode, padding_mode, align)
+    how = (_MODES.index(mode), _PADDING.index(padding_mode), align)
+    r = wrap(Tensor._k.grid_sample(a, b, *how))
+    if (x._fn is not None or g._fn is not None) and grad_mode.enabled:
+        record(r, grid_sample_rule, (x._fn, g._fn), (a, b, *how), (x, g, None, None, None))
+    return r
+
+
+def grid_sample_rule(k, dy, saved, needs):
+    return k.grid_sample_backward(dy, *saved, needs[0] is not None, needs[1] is not None)
+
+
+def grid_sample_backward(dy, x, grid, mode, padding, align, needs_x, needs_grid):
+    """The gradients as a graph: of the composed form, from operands that stand for these alone."""
+    from ..autograd import grad
+
+    own = mul(x, 1.0), mul(grid, 1.0)
+    wanted = [t for t, need in zip(own, (needs_x, needs_grid), strict=True) if need]
+    for t in wanted:
+        if t._fn is None:
+            t.requires_grad_()
+    y = _composed(*own, _MODES[mode], _PADDING[padding], align)
+    found = iter(grad(y, wanted, dy, create_graph=True, allow_unused=True))
+    return tuple(next(found) if need else None for need in (needs_x, needs_grid))
+
+
+def _composed(x, g, mode, padding_mode, align):
+    """grid_sample made of other ops."""
+    n, c, *sizes = x._a.shape
+    places = g._a.shape[1:-1]
+    count = math.prod(places)
     taps = [  # slowest axis first, as in memory; the grid has the fastest first
         _axis_taps(_pixel(select(g, -1, len(sizes) - 1 - i), size, align), size, mode, padding_mode, align)
         for i, size in enumerate(sizes)
@@ -229,4 +262,4 @@ def affine_grid(theta, size, align_corners=None):
     return reshape(matmul(rows, transpose(t, 1, 2)), (size[0], *spatial, d))
 
 
-__all__ = ["affine_grid", "grid_sample", "grid_sampler"]
+__all__ = ["affine_grid", "grid_sample", "grid_sample_backward", "grid_sampler"]

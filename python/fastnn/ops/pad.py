@@ -45,6 +45,32 @@ def index_pad_backward_rule(k, g, saved, needs):
     return (k.index_pad(g, *saved),)
 
 
+def index_pad2d(x, row, row_inside, col, col_inside):
+    """index_pad along the last two dimensions."""
+    how = (row, row_inside, col, col_inside)
+    r = wrap(Tensor._k.index_pad2d(x._a, *how))
+    if x._fn is not None and grad_mode.enabled:
+        record(r, index_pad2d_rule, (x._fn,), (*how, x._a.shape[-2:]), ())
+    return r
+
+
+def index_pad2d_rule(k, dy, saved, needs):
+    return (k.index_pad2d_backward(dy, *saved),)
+
+
+def index_pad2d_backward(dy, row, row_inside, col, col_inside, size):
+    """Zeros whose last two dimensions have `size`, with dy added at the indices."""
+    how = (row, row_inside, col, col_inside)
+    r = wrap(Tensor._k.index_pad2d_backward(dy._a, *how, size))
+    if dy._fn is not None and grad_mode.enabled:
+        record(r, index_pad2d_backward_rule, (dy._fn,), how, ())
+    return r
+
+
+def index_pad2d_backward_rule(k, g, saved, needs):
+    return (k.index_pad2d(g, *saved),)
+
+
 def _reflected(place, n, before, after):
     if before >= n or after >= n:
         raise RuntimeError(
@@ -124,16 +150,25 @@ def pad(input, pad, mode="constant", value=None):
     if mode == "circular" and builtins.min(pad) < 0:  # torch wraps around what is left
         t = constant_pad(t, tuple((builtins.min(b, 0), builtins.min(a, 0)) for b, a in pads))
         x, pads = t._a, [(builtins.max(b, 0), builtins.max(a, 0)) for b, a in pads]
-    for d in range(x.ndim - n, x.ndim):
-        before, after = pads[d]
+    if not any(pad):
+        return t.clone()
+
+    def along(d):
+        """(the index of each element along dimension d, its stretch that counts up)."""
+        (before, after), size = pads[d], x.shape[d]
+        index = xp.arange(-before, size + after)
+        first, begin = builtins.max(0, -before), builtins.max(0, before)
         if before or after:
-            size = x.shape[d]
-            index = _BY_INDEX[mode](xp.arange(-before, size + after), size, before, after)
-            first = builtins.max(0, -before)
-            begin = builtins.max(0, before)
-            inside = (begin, begin + size - first - builtins.max(0, -after), first)
-            t = index_pad(t, d, index, inside)
-    return t if any(pad) else t.clone()
+            index = _BY_INDEX[mode](index, size, before, after)
+        return index, (begin, begin + size - first - builtins.max(0, -after), first)
+
+    if n == 3 and any(pads[-3]):
+        t = index_pad(t, x.ndim - 3, *along(x.ndim - 3))
+    if any(pads[-1]) or any(pads[-2]):
+        t = index_pad2d(t, *along(x.ndim - 2), *along(x.ndim - 1))
+    return t
 
 
-__all__ = ["constant_pad", "index_pad", "index_pad_backward", "pad"]
+__all__ = [
+    "constant_pad", "index_pad", "index_pad2d", "index_pad2d_backward", "index_pad_backward", "pad",
+]  # fmt: skip

@@ -250,17 +250,34 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
         if not return_indices:
             return squeeze(r, 0) if single else r
         return tuple(squeeze(v, 0) for v in r) if single else r
-    index = xp.on(x._a).empty((n, c, oh, ow), "int64")
-    for i, (top, bottom) in enumerate(_bins(h, oh)):
-        for j, (left, right) in enumerate(_bins(w, ow)):
-            cell = x._a[:, :, top:bottom, left:right].reshape(n, c, (bottom - top) * (right - left))
-            at = Tensor._k.argmax(cell, 2, False)
-            index[:, :, i, j] = (top + at // (right - left)) * w + left + at % (right - left)
-    flat = gather(reshape(x, (n, c, h * w)), 2, wrap(index.reshape(n, c, oh * ow)))
-    r, where = reshape(flat, (n, c, oh, ow)), wrap(index)
+    values, index = Tensor._k.adaptive_max_pool2d(x._a, (oh, ow))
+    r, where = wrap(values), wrap(index)
+    if x._fn is not None and grad_mode.enabled:
+        record(r, adaptive_max_pool2d_rule, (x._fn,), (index, (h, w)), ())
     if single:
         r, where = squeeze(r, 0), squeeze(where, 0)
     return (r, where) if return_indices else r
+
+
+def adaptive_max_pool2d_rule(k, dy, saved, needs):
+    return (k.adaptive_max_pool2d_backward(dy, *saved),)
+
+
+def adaptive_max_pool2d_backward(dy, index, size):
+    """dy added where the maxima came from, in zeros of `size`."""
+    r = wrap(Tensor._k.adaptive_max_pool2d_backward(dy._a, index, size))
+    if dy._fn is not None and grad_mode.enabled:
+        record(r, adaptive_max_pool2d_backward_rule, (dy._fn,), (index, size), ())
+    return r
+
+
+def adaptive_max_pool2d_backward_rule(k, g, saved, needs):
+    """The elements that the indices name."""
+    index, size = saved
+    n, c, p, q = index.shape
+    flat = index.reshape(n, c, p * q)
+    picked = k.gather(k.reshape(g, (n, c, size[0] * size[1])), 2, flat if k is not GRAPH else wrap(flat))
+    return (k.reshape(picked, index.shape),)
 
 
 def adaptive_max_pool1d(input, output_size, return_indices=False):

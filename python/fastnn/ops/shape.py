@@ -59,8 +59,10 @@ def reshape(input, *sizes, shape=None):
     """The same elements in another shape: a view where the strides allow, else a copy."""
     x = input._a
     shape = _full_shape(_ints(sizes if shape is None else (shape,), "reshape"), x.size, "reshape")
-    a = x.reshape(shape)
-    if x.flags.c_contiguous or not x.size or xp.may_share_memory(a, x):
+    if x.flags.c_contiguous:
+        return _view(input, x.reshape(shape), view_rule, x.shape)
+    a = Tensor._k.reshape(x, shape)
+    if not x.size or xp.may_share_memory(a, x):
         return _view(input, a, view_rule, x.shape)
     r = wrap(a)
     if input._fn is not None and grad_mode.enabled:

@@ -1,8 +1,8 @@
-"""Padding, resampling and windows: the twins, whose results come from the caching allocator here."""
+"""Padding, resampling, windows and copies: compiled, or the twins, whose results come from the caching allocator here."""
 
 from functools import partial
 
-from fastnn._cpu import empty
+from fastnn._cpu import col2im, copy, empty, index_pad2d, index_pad2d_backward, reshape
 
 from ..numpy_kernels import fold, interpolate, pad
 
@@ -15,5 +15,6 @@ resample = partial(interpolate.resample, empty=empty)
 resample_backward = partial(interpolate.resample_backward, empty=empty)
 
 __all__ = [
-    "block_repeat", "constant_pad", "im2col", "index_pad", "index_pad_backward", "resample", "resample_backward",
+    "block_repeat", "col2im", "constant_pad", "copy", "im2col", "index_pad", "index_pad2d", "index_pad2d_backward",
+    "index_pad_backward", "resample", "resample_backward", "reshape",
 ]  # fmt: skip

@@ -6,7 +6,10 @@ from fastnn import _cpu
 
 from ..numpy_kernels import pool2d as twin
 
-__all__ = ["avg_pool2d", "avg_pool2d_backward", "max_pool2d", "max_pool2d_backward", "max_pool2d_indices"]
+__all__ = [
+    "adaptive_max_pool2d", "adaptive_max_pool2d_backward", "avg_pool2d", "avg_pool2d_backward", "max_pool2d",
+    "max_pool2d_backward", "max_pool2d_indices",
+]  # fmt: skip
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -24,6 +27,8 @@ def max_pool2d_backward(dy, idx, x_shape, kernel, stride, padding, dilation):
 
 
 max_pool2d_indices = _cpu.max_pool2d_indices
+# C functions as they are, which pass on to the twin what they do not cover.
+adaptive_max_pool2d, adaptive_max_pool2d_backward = _cpu.adaptive_max_pool2d, _cpu.adaptive_max_pool2d_backward
 
 
 def avg_pool2d(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override):

@@ -88,6 +88,7 @@ def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothin
     """From logits [N, C] and class ids [N]: (loss, logsumexp of each row, sum of the weights that 'mean' divides by).
 
     Raises IndexError for an id outside [0, C): that much is looked at before the kernel runs."""
+    logits = twin.pixel_rows(logits)
     n, classes = logits.shape
     if not _taken(logits, target, weight) or n == 0 or classes == 0:
         return twin.cross_entropy(logits, target, weight, ignore_index, label_smoothing, reduction)
@@ -108,6 +109,10 @@ def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothin
 
 def cross_entropy_backward(dloss, logits, target, weight, ignore_index, label_smoothing, reduction, lse, total_weight):
     """dlogits: for a kept row g ((a + b) softmax - a onehot - s / C w), a = (1 - s) w[t], b = s / C sum(w)."""
+    if logits.ndim == 3:
+        how = (weight, ignore_index, label_smoothing, reduction, lse, total_weight)
+        rows = cross_entropy_backward(dloss, twin.pixel_rows(logits), target, *how)
+        return twin.rows_to_pixels(rows, logits.shape)
     if not _taken(logits, target, weight) or not logits.size or dloss.dtype != logits.dtype:
         return twin.cross_entropy_backward(
             dloss, logits, target, weight, ignore_index, label_smoothing, reduction, lse, total_weight

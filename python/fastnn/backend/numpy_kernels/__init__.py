@@ -2,6 +2,7 @@
 
 from .array import *  # noqa: F403
 from .attention import *  # noqa: F403
+from .cdist import *  # noqa: F403
 from .complex import *  # noqa: F403
 from .conv2d import *  # noqa: F403
 from .ctc_loss import *  # noqa: F403
@@ -10,6 +11,7 @@ from .embedding import *  # noqa: F403
 from .fft import *  # noqa: F403
 from .fold import *  # noqa: F403
 from .gemm import *  # noqa: F403
+from .grid_sample import *  # noqa: F403
 from .interpolate import *  # noqa: F403
 from .layers import *  # noqa: F403
 from .linalg import *  # noqa: F403

@@ -51,8 +51,8 @@ def _of_states(log_probs, ext):
 
 
 def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank):
-    """(-ln p of each sequence [N], alpha [T, N, 2S + 1]). log_probs [T, N, C]; targets [N, S], of which the first
-    target_lengths count."""
+    """(-ln p of each sequence [N], alpha [T, N, 2S + 1]: -inf past the end of a sequence or its target). log_probs
+    [T, N, C]; targets [N, S], of which the first target_lengths count."""
     steps, n, _ = log_probs.shape
     ext = _extended(targets, blank)
     states = ext.shape[1]
@@ -74,12 +74,14 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank):
     end = 2 * target_lengths
     loss = -_log_sum(alpha[last, rows, end], np.where(end > 0, alpha[last, rows, np.maximum(end - 1, 0)], -np.inf))
     empty = np.where(target_lengths == 0, 0, np.inf)
+    here = (np.arange(steps)[:, None] < input_lengths)[..., None] & (np.arange(states) <= end[:, None])
+    alpha = np.where(here, alpha, -np.inf).astype(log_probs.dtype, copy=False)
     return np.where(input_lengths == 0, empty, loss).astype(log_probs.dtype), alpha
 
 
 def ctc_loss_backward(dloss, log_probs, targets, input_lengths, target_lengths, blank, loss, alpha, zero_infinity):
     """The gradient by log_probs, as if they were log_softmax's: (e^log_probs - the states' share)·dloss, 0 past the end
-    of a sequence, and, with zero_infinity, for the sequences that have no alignment."""
+    of a sequence; NaN, or with zero_infinity 0, for the sequences that have no alignment."""
     steps, n, classes = log_probs.shape
     ext = _extended(targets, blank)
     states = ext.shape[1]
@@ -107,7 +109,8 @@ def ctc_loss_backward(dloss, log_probs, targets, input_lengths, target_lengths, 
     with np.errstate(divide="ignore"):
         exponent = np.log(share) + (base + loss[:, None]) - log_probs
     grad = np.where(share > 0, np.exp(log_probs) - np.exp(exponent), np.exp(log_probs))
-    grad *= (input_lengths > np.arange(steps)[:, None])[..., None]
+    grad = np.where(np.isposinf(loss)[:, None], np.nan, grad).astype(log_probs.dtype, copy=False)
+    grad = np.where((input_lengths > np.arange(steps)[:, None])[..., None], grad, 0).astype(grad.dtype, copy=False)
     factor = dloss[None, :, None]
     if zero_infinity:
         return np.where(np.isinf(loss)[None, :, None], 0, grad * factor)

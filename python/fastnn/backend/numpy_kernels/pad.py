@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["constant_pad", "index_pad", "index_pad_backward"]
+__all__ = ["constant_pad", "index_pad", "index_pad2d", "index_pad2d_backward", "index_pad_backward"]
 
 
 def constant_pad(x, pads, value, empty=np.empty):
@@ -47,3 +47,14 @@ def index_pad_backward(dy, dim, index, inside, size, empty=np.empty):
     for i in (*range(begin), *range(end, len(index))):
         dx[(*lead, index[i])] += dy[(*lead, i)]
     return dx
+
+
+def index_pad2d(x, row, row_inside, col, col_inside):
+    """index_pad along the last two dimensions."""
+    return index_pad(index_pad(x, x.ndim - 2, row, row_inside), x.ndim - 1, col, col_inside)
+
+
+def index_pad2d_backward(dy, row, row_inside, col, col_inside, size):
+    """index_pad2d's transpose: `size` are the last two dimensions' sizes."""
+    dx = index_pad_backward(dy, dy.ndim - 1, col, col_inside, size[1])
+    return index_pad_backward(dx, dy.ndim - 2, row, row_inside, size[0])

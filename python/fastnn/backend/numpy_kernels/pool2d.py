@@ -7,7 +7,13 @@ max_pool2d_indices turns it into the latter, which torch returns.
 
 import numpy as np
 
-__all__ = ["avg_pool2d", "avg_pool2d_backward", "max_pool2d", "max_pool2d_backward", "max_pool2d_indices"]
+from .array import scatter_add_zeros
+from .reduce import argmax
+
+__all__ = [
+    "adaptive_max_pool2d", "adaptive_max_pool2d_backward", "avg_pool2d", "avg_pool2d_backward", "max_pool2d",
+    "max_pool2d_backward", "max_pool2d_indices",
+]  # fmt: skip
 
 _MAX_INT = 2**31 - 1
 
@@ -196,3 +202,30 @@ def avg_pool2d_backward(dy, x_shape, kernel, stride, padding, ceil_mode, count_i
     for _, _, at_out, at_x in _windows(x_shape, out, kernel, stride, padding, (1, 1)):
         dx[at_x] += share[at_out]
     return dx
+
+
+def adaptive_bins(n, out):
+    """The adaptive windows along one dimension: [floor(i·n/out), ceil((i + 1)·n/out))."""
+    return [(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]
+
+
+def adaptive_max_pool2d(x, size):
+    """(the maxima of size windows that cover each image, their places h·W + w): of NaNs the last."""
+    n, c, h, w = x.shape
+    index = np.empty((n, c, *size), np.int64)
+    for i, (top, bottom) in enumerate(adaptive_bins(h, size[0])):
+        for j, (left, right) in enumerate(adaptive_bins(w, size[1])):
+            count = (bottom - top) * (right - left)
+            cell = x[:, :, top:bottom, left:right].reshape(n, c, count)
+            at, nan = argmax(cell, 2, False), cell != cell
+            at = np.where(nan.any(2), count - 1 - np.argmax(nan[:, :, ::-1], 2), at)
+            index[:, :, i, j] = (top + at // (right - left)) * w + left + at % (right - left)
+    flat = np.take_along_axis(x.reshape(n, c, h * w), index.reshape(n, c, size[0] * size[1]), 2)
+    return flat.reshape(index.shape), index
+
+
+def adaptive_max_pool2d_backward(dy, index, size):
+    """dy added where the maxima came from, in zeros of `size`."""
+    n, c, p, q = dy.shape
+    flat = scatter_add_zeros(dy.reshape(n, c, p * q), (n, c, size[0] * size[1]), 2, index.reshape(n, c, p * q))
+    return flat.reshape(n, c, *size)

@@ -69,11 +69,23 @@ def loss_sum(losses):
     return np.asarray(total)
 
 
+def pixel_rows(logits):
+    """[N, C, L] as rows [N·L, C]; rows as they are."""
+    return logits if logits.ndim == 2 else logits.swapaxes(1, 2).reshape(-1, logits.shape[1])
+
+
+def rows_to_pixels(rows, shape):
+    """pixel_rows undone: contiguous."""
+    return np.ascontiguousarray(rows.reshape(shape[0], shape[2], shape[1]).swapaxes(1, 2))
+
+
 def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean"):
-    """From logits [N, C] and class ids [N]: (loss, logsumexp of each row, sum of the weights that 'mean' divides by).
+    """From logits [N, C] (or [N, C, L], the pixels of images) and class ids [N] (or [N·L]): (loss, logsumexp of each row,
+    sum of the weights that 'mean' divides by).
 
     loss_i = (1 - s) w[t] (lse - x[t]) + s / C * sum_c w[c] (lse - x[c]), and 0 where t is ignore_index.
     """
+    logits = pixel_rows(logits)
     n, classes = logits.shape
     kept, safe = _targets(logits, target, ignore_index)
     m = np.maximum.reduce(logits, 1, None, None, True, -np.inf)
@@ -97,6 +109,9 @@ def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothin
 
 def cross_entropy_backward(dloss, logits, target, weight, ignore_index, label_smoothing, reduction, lse, total_weight):
     """dlogits: for a kept row g ((a + b) softmax - a onehot - s / C w), a = (1 - s) w[t], b = s / C sum(w)."""
+    if logits.ndim == 3:
+        how = (weight, ignore_index, label_smoothing, reduction, lse, total_weight)
+        return rows_to_pixels(cross_entropy_backward(dloss, pixel_rows(logits), target, *how), logits.shape)
     n, classes = logits.shape
     kept, safe = _targets(logits, target, ignore_index)
     g = np.broadcast_to(dloss / total_weight if reduction == "mean" else dloss, (n,))

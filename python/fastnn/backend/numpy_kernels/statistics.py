@@ -51,16 +51,4 @@ def search_rows(rows, values, side):
     return out
 
 
-def cdist(x, z, p):
-    """The p-norms of the differences of every row of x and every row of z."""
-    d = np.absolute(x[..., :, None, :] - z[..., None, :, :])
-    if p == 2:
-        return np.sqrt(np.square(d).sum(-1))
-    if p == 0:
-        return (d != 0).sum(-1).astype(x.dtype)
-    if p == np.inf:
-        return d.max(-1) if d.shape[-1] else np.zeros(d.shape[:-1], x.dtype)
-    return np.power(np.power(d, p).sum(-1), 1 / p).astype(x.dtype, copy=False)
-
-
-__all__ = ["cdist", "equal_bins", "histogram_of", "mode_index", "search_rows"]
+__all__ = ["equal_bins", "histogram_of", "mode_index", "search_rows"]
