@@ -166,6 +166,38 @@ for n, classes in ((1, 1), (32, 2), (64, 10), (5, 17), (3, 5000), (150, 3), (0, 
         CASES.append(Case("cross_entropy_backward", label, make_backward, _cross_entropy_backward))
 
 
+# The pixels of images: [N, C, L].
+for n, classes, length in ((2, 3, 17), (1, 21, 70), (3, 5, 1)):
+    for weighted, smoothing, reduction in itertools.product((False, True), (0.0, 0.1), ("mean", "none")):
+
+        def make_images(rng, d, shape=(n, classes, length), weighted=weighted, how=(0, smoothing, reduction)):
+            target = rng.integers(0, shape[1], shape[0] * shape[2])
+            target[-1] = 1
+            weight = rng.uniform(0.5, 2, shape[1]).astype(d) if weighted else None
+            return _logits(shape)(rng, d), target, weight, *how
+
+        def make_images_backward(rng, d, make=make_images):
+            logits, target, weight, ignore, smoothing, reduction = make(rng, d)
+            rows = logits.swapaxes(1, 2).reshape(-1, logits.shape[1])
+            lse = np.array([_lse([float(v) for v in row]) for row in rows]).astype(d)
+            w = np.ones(logits.shape[1]) if weight is None else weight
+            total = float(math.fsum(w[t] for t in target if t != ignore))
+            dloss = rng.standard_normal(len(target) if reduction == "none" else ()).astype(d)
+            return np.asarray(dloss, d), logits, target, weight, ignore, smoothing, reduction, lse, total
+
+        def images(logits, *rest):
+            return _cross_entropy(logits.swapaxes(1, 2).reshape(-1, logits.shape[1]), *rest)
+
+        def images_backward(dloss, logits, *rest):
+            shape = logits.shape
+            rows = _cross_entropy_backward(dloss, logits.swapaxes(1, 2).reshape(-1, shape[1]), *rest)
+            return rows.reshape(shape[0], shape[2], shape[1]).swapaxes(1, 2)
+
+        label = f"images_{n}x{classes}x{length}_{reduction}{'_w' if weighted else ''}{'_s' if smoothing else ''}"
+        CASES.append(Case("cross_entropy", label, make_images, images))
+        CASES.append(Case("cross_entropy_backward", label, make_images_backward, images_backward))
+
+
 def _large(rng, d):
     return rng.standard_normal((64, 5003)).astype(d), rng.integers(0, 5003, 64), None, -100, 0.0, "mean"
 

@@ -5,10 +5,9 @@ from ..backend import xp
 from ..tensor import Tensor, wrap
 from ._common import GRAPH
 from .conv2d import check_size, numbers
-from .gather import gather
 from .matmul import matmul
 from .reduce import mean
-from .shape import reshape, squeeze, unsqueeze
+from .shape import squeeze, unsqueeze
 from .unary import operand
 
 

@@ -8,13 +8,16 @@ from ._composed import module
 
 arrays = rt.arrays
 __all__ = [
-    "block_repeat", "constant_pad", "im2col", "index_pad", "index_pad_backward", "resample", "resample_backward",
+    "block_repeat", "constant_pad", "im2col", "index_pad", "index_pad2d", "index_pad2d_backward", "index_pad_backward",
+    "resample", "resample_backward",
 ]  # fmt: skip
 
 _pad, _interpolate = module("pad"), module("interpolate")
 constant_pad = partial(_pad.constant_pad, empty=arrays.empty)
 index_pad = partial(_pad.index_pad, empty=arrays.empty)
 index_pad_backward = partial(_pad.index_pad_backward, empty=arrays.empty)
+index_pad2d = partial(_pad.index_pad2d, empty=arrays.empty)
+index_pad2d_backward = partial(_pad.index_pad2d_backward, empty=arrays.empty)
 im2col = partial(module("fold").im2col, empty=arrays.empty)
 block_repeat = partial(_interpolate.block_repeat, empty=arrays.empty)
 

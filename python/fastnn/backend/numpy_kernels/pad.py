@@ -49,12 +49,12 @@ def index_pad_backward(dy, dim, index, inside, size, empty=np.empty):
     return dx
 
 
-def index_pad2d(x, row, row_inside, col, col_inside):
+def index_pad2d(x, row, row_inside, col, col_inside, empty=np.empty):
     """index_pad along the last two dimensions."""
-    return index_pad(index_pad(x, x.ndim - 2, row, row_inside), x.ndim - 1, col, col_inside)
+    return index_pad(index_pad(x, x.ndim - 2, row, row_inside, empty), x.ndim - 1, col, col_inside, empty)
 
 
-def index_pad2d_backward(dy, row, row_inside, col, col_inside, size):
+def index_pad2d_backward(dy, row, row_inside, col, col_inside, size, empty=np.empty):
     """index_pad2d's transpose: `size` are the last two dimensions' sizes."""
-    dx = index_pad_backward(dy, dy.ndim - 1, col, col_inside, size[1])
-    return index_pad_backward(dx, dy.ndim - 2, row, row_inside, size[0])
+    dx = index_pad_backward(dy, dy.ndim - 1, col, col_inside, size[1], empty)
+    return index_pad_backward(dx, dy.ndim - 2, row, row_inside, size[0], empty)
