@@ -133,6 +133,6 @@ PyObject* cdist_backward(PyObject* const* args, Py_ssize_t nargs) {
 constexpr FastFunction functions[] = {{"cdist", &cdist}, {"cdist_backward", &cdist_backward}};
 }  // namespace
 
-void bind_cdist(py::module_& m) { FastFunctions<functions>::add(m, "See fastnn.backend.numpy_kernels.statistics."); }
+void bind_cdist(py::module_& m) { FastFunctions<functions>::add(m, "See fastnn.backend.numpy_kernels.cdist."); }
 
 }  // namespace fastnn

@@ -36,11 +36,14 @@ void along(const GridSampleArgs& a, int axis, int64_t begin, int n, Axis<T>& out
   const T extent = static_cast<T>(size), top = extent - 1, unit = a.align ? top / 2 : extent / 2;
   const T low = a.align ? 0 : T(-0.5), span = a.align ? top : extent;
   alignas(64) T place[kBlock];
-  for (int i = 0; i < n; ++i) {
-    const T g = grid[i * a.dims] + 1;
-    place[i] = a.align ? g * unit : (g * extent - 1) * T(0.5);
-    out.slope[i] = unit;
-  }
+  const auto read = [&](auto dims) __attribute__((always_inline)) {
+    for (int i = 0; i < n; ++i) {
+      const T g = grid[i * dims] + 1;
+      place[i] = a.align ? g * unit : (g * extent - 1) * T(0.5);
+      out.slope[i] = unit;
+    }
+  };
+  a.dims == 2 ? read(Int<2>()) : read(Int<3>());
   if (a.padding == GridPadding::Reflection && span > 0) {
     for (int i = 0; i < n; ++i) {
       const T p = place[i], d = p < low ? low - p : p - low;
@@ -167,20 +170,29 @@ void forward(const GridSampleArgs& a) {
   });
 }
 
+template <class T, int COUNT>
+FASTNN_INLINE void add_block(const GridSampleArgs& a, int64_t begin, int n, const Taps<T>& taps) {
+  const int64_t plane = volume(a);
+  for (int64_t c = a.from; c < a.to; ++c) {
+    T* dx = static_cast<T*>(a.dx) + c * plane;
+    const T* dy = static_cast<const T*>(a.dy) + c * a.points + begin;
+    for (int i = 0; i < n; ++i) {
+      const T g = dy[i];
+      unroll<COUNT>([&](auto t) __attribute__((always_inline)) {
+        if (taps.at[t][i] >= 0) dx[taps.at[t][i]] += taps.weight[t][i] * g;
+      });
+    }
+  }
+}
+
 template <class T>
 void backward_input(const GridSampleArgs& a) {
   const int64_t plane = volume(a);
   __builtin_memset(static_cast<T*>(a.dx) + a.from * plane, 0, static_cast<size_t>((a.to - a.from) * plane) * sizeof(T));
   blocks<T>(a, [&](int64_t begin, int n, const Axis<T>*, const Taps<T>& taps) {
-    for (int64_t c = a.from; c < a.to; ++c) {
-      T* dx = static_cast<T*>(a.dx) + c * plane;
-      const T* dy = static_cast<const T*>(a.dy) + c * a.points + begin;
-      for (int i = 0; i < n; ++i) {
-        const T g = dy[i];
-        for (int t = 0; t < taps.count; ++t)
-          if (taps.at[t][i] >= 0) dx[taps.at[t][i]] += taps.weight[t][i] * g;
-      }
-    }
+    taps.count == 1   ? add_block<T, 1>(a, begin, n, taps)
+    : taps.count == 4 ? add_block<T, 4>(a, begin, n, taps)
+                      : add_block<T, 8>(a, begin, n, taps);
   });
 }
 
@@ -202,16 +214,21 @@ void backward_grid(const GridSampleArgs& a) {
     }
     T* dgrid = static_cast<T*>(a.dgrid) + begin * a.dims;
     for (int d = 0; d < a.dims; ++d) {
-      for (int i = 0; i < n; ++i) {
-        T total = 0;
-        for (int t = 0; t < taps.count; ++t) {
-          T weight = t >> d & 1 ? T(1) : T(-1);
-          for (int e = 0; e < a.dims; ++e)
-            if (e != d) weight *= t >> e & 1 ? axes[e].part[i] : 1 - axes[e].part[i];
-          total += weight * sums[t][i];
+      alignas(64) T total[kBlock] = {}, share[kBlock];
+      for (int t = 0; t < taps.count; ++t) {
+        for (int i = 0; i < n; ++i) share[i] = t >> d & 1 ? sums[t][i] : -sums[t][i];
+        for (int e = 0; e < a.dims; ++e) {
+          const T* part = axes[e].part;
+          if (e != d && (t >> e & 1)) {
+            for (int i = 0; i < n; ++i) share[i] *= part[i];
+          } else if (e != d) {
+            for (int i = 0; i < n; ++i) share[i] *= 1 - part[i];
+          }
         }
-        dgrid[i * a.dims + a.dims - 1 - d] = axes[d].slope[i] == 0 ? 0 : total * axes[d].slope[i];
+        for (int i = 0; i < n; ++i) total[i] += share[i];
       }
+      const T* slope = axes[d].slope;
+      for (int i = 0; i < n; ++i) dgrid[i * a.dims + a.dims - 1 - d] = slope[i] == 0 ? 0 : total[i] * slope[i];
     }
   });
 }

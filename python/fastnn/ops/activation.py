@@ -473,8 +473,7 @@ def glu_rule(k, dy, saved, needs):
     n = x.shape[dim] // 2
     a, b = x[(*lead, slice(0, n))], x[(*lead, slice(n, None))]
     s = k.sigmoid(b)
-    da = k.mul(dy, s)
-    return (k.cat([da, k.mul(k.mul(da, a), k.sub(1.0, s))], dim),)
+    return (k.cat([k.mul(dy, s), k.sigmoid_backward(k.mul(dy, a), s)], dim),)
 
 
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):

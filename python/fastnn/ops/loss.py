@@ -7,6 +7,7 @@ from ..tensor import Tensor, wrap
 from . import _autocast
 from .activation import logsigmoid
 from .elementwise import add, div, eq, le, mul, ne, sub, where
+from .normalization import unit_rows
 from .reduce import mean, sum
 from .shape import broadcast_tensors
 from .spread import vector_norm
@@ -310,8 +311,11 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """x1·x2 / (max(|x1|, eps)·max(|x2|, eps)) along `dim`."""
     if x1._a.shape != x2._a.shape:  # before the norms: `dim` may be one that is stretched
         x1, x2 = broadcast_tensors(x1, x2)
-    a = div(x1, clamp(vector_norm(x1, 2, dim, True), min=eps))
-    b = div(x2, clamp(vector_norm(x2, 2, dim, True), min=eps))
+    if isinstance(dim, int) and x1._a.ndim and x1._a.dtype.char in "fd" and x2._a.dtype.char in "fd":
+        a, b = unit_rows(x1, dim, eps), unit_rows(x2, dim, eps)
+    else:
+        a = div(x1, clamp(vector_norm(x1, 2, dim, True), min=eps))
+        b = div(x2, clamp(vector_norm(x2, 2, dim, True), min=eps))
     return sum(mul(a, b), dim)
 
 

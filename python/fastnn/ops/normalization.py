@@ -2,8 +2,9 @@
 kernel forward and one backward. The backward functions below are made of ops, for create_graph: they take the statistics
 from x again."""
 
-from .._tape import grad_mode, record
+from .._tape import grad_mode, own_version, record
 from ..tensor import Tensor, wrap
+from ._common import GRAPH
 from .elementwise import add, div, mul, sub
 from .reduce import mean, sum, sum_to
 from .shape import expand, reshape
@@ -303,10 +304,36 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     return div(t, pow(add(mul(means, float(alpha)), float(k)), float(beta)))
 
 
+def unit_rows(x, dim, eps):
+    """x / max(|x|, eps) along `dim`, float32 or float64: normalize, and both sides of cosine_similarity."""
+    a = wrap(x._a)
+    length = clamp(vector_norm(a, 2, dim, True), min=eps)
+    r = wrap(div(a, length)._a)
+    if x._fn is not None and grad_mode.enabled:
+        record(r, unit_rows_rule, (x._fn,), (x._a, r._a, length._a, dim, eps), (x, own_version(r), None, None, None))
+    return r
+
+
+def unit_rows_rule(k, dy, saved, needs):
+    """(dy - r·Σ dy·r)/|x| for r = x/|x|; dy/eps where |x| < eps."""
+    x, r, length, dim, eps = saved
+    if k is GRAPH:
+        length = clamp(vector_norm(x, 2, dim, True), min=eps)
+        r = div(x, length)
+    dim = dim % len(x.shape)
+    along = k.sum(k.mul(dy, r), (dim,), True)
+    if eps:
+        along = k.where(k.gt(length, eps), along, 0.0)
+    return (k.div(k.sub(dy, k.mul(r, along)), length),)
+
+
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """input / max(‖input‖_p, eps) along `dim`."""
     from ._common import write_out
 
     t = operand(input, "normalize")
+    if p == 2 and isinstance(dim, int) and t._a.ndim and t._a.dtype.char in "fd":
+        r = unit_rows(t, dim, eps)
+        return r if out is None else write_out(out, r)
     r = div(t, expand(clamp(vector_norm(t, p, dim, True), min=eps), t._a.shape))
     return r if out is None else write_out(out, r)
