@@ -127,6 +127,16 @@ def adam_step(
     decoupled: bool,
     maximize: bool,
 ) -> bool: ...
+def adaptive_max_pool2d(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.
+    """
+
+def adaptive_max_pool2d_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.
+    """
+
 def add(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
@@ -216,6 +226,16 @@ def bmm(a, b, out=None):
     The products of two batches of matrices.
     """
 
+def cdist(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.cdist.
+    """
+
+def cdist_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.cdist.
+    """
+
 def ceil(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
@@ -229,6 +249,11 @@ def clamp(*args, **kwargs):
 def clamp_backward(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def col2im(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.
     """
 
 def compiler() -> str:
@@ -298,6 +323,11 @@ def conv3d_backward_weight(
     groups: typing.SupportsInt | typing.SupportsIndex,
     variant: str = "auto",
 ) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+def copy(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.
+    """
+
 def counters() -> dict:
     """
     How often each kernel variant has run.
@@ -311,6 +341,16 @@ def cross_entropy(*args, **kwargs):
 def cross_entropy_backward(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.softmax.
+    """
+
+def ctc_loss(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.ctc_loss.
+    """
+
+def ctc_loss_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.ctc_loss.
     """
 
 def cumprod(*args, **kwargs):
@@ -451,6 +491,16 @@ def gemm_setup(variant: typing.Any, gemm: typing.Any, bmm: typing.Any) -> None:
 
 def get_num_threads() -> int: ...
 def grad_norm(grads: typing.Any, p: typing.SupportsFloat | typing.SupportsIndex) -> typing.Any: ...
+def grid_sample(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.
+    """
+
+def grid_sample_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.
+    """
+
 def group_norm(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.normalization.
@@ -499,6 +549,16 @@ def hardtanh(*args, **kwargs):
 def hardtanh_backward(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def index_pad2d(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.
+    """
+
+def index_pad2d_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.
     """
 
 def index_select(*args, **kwargs):
@@ -767,6 +827,11 @@ def relu(*args, **kwargs):
 def relu_backward(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def reshape(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.
     """
 
 def rmsprop_step(
