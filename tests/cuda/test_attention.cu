@@ -1,12 +1,12 @@
 // Fused attention, forward, by mma.sync: ragged sizes, masks, dropout, grouped heads, any layout.
 #include "attention_case.h"
+#include "cuda/attention.cu"
 
 namespace fastnn {
 namespace cuda {
 bool attention_wgmma(const AttentionWork&, Stream) { return false; }
 }  // namespace cuda
 }  // namespace fastnn
-#include "cuda/attention.cu"
 
 using namespace attention_case;
 
