@@ -466,7 +466,7 @@ def _accumulate(leaf, g, create_graph):
         # References to an array that only the pass holds: the caller's `g`, ours, and getrefcount's argument.
         base = g.base
         mine = _refs(g) <= 3 and (base is None or base.__class__.__name__ in _OWNERS) and g.flags.c_contiguous
-        t._grad = t._wrap_grad(g if mine else g.copy())
+        t._grad = t._wrap_grad(g if mine else t._k.copy(g))
     elif old.is_sparse:
         t._grad = t._wrap_grad(old.to_dense()._a + g)
     else:
