@@ -9,7 +9,7 @@ namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-enum class Form { Blocked, Columns, Mirrored, Dot, DotSwapped, RowStream, RowStreamSwapped };
+enum class Form { Blocked, Columns, Mirrored, Dot, DotSwapped, DotTransposed, RowStream, RowStreamSwapped };
 
 // Along which index an operand is contiguous. A size-1 direction may have any stride, so it counts as contiguous
 // along the other one.
@@ -60,6 +60,8 @@ Form form_of(const GemmArgs& g, const Layout& l) {
   }
   if (g.m <= kStreamRows && l.b_n && (g.k * g.n > kL2 || g.m == 1)) return Form::RowStream;
   if (g.n == 1 && l.a_m && g.ldc == 1) return Form::RowStreamSwapped;
+  // A handful of columns would leave most of a vector's lanes empty: turned round, they are few enough to lie in L1.
+  if (l.a_k && l.b_n && g.n <= kGemmDotColumns && g.m >= 8 && g.k >= 32) return Form::DotTransposed;
   if (l.a_k && l.b_n && g.m >= kColumnRows && !direct_b<T>(g, l) && g.k * g.n <= 2 * 1024 * 1024) return Form::Columns;
   return Form::Blocked;
 }
@@ -111,6 +113,12 @@ FASTNN_INLINE int64_t mirror_pitch(const GemmArgs& g) {
   return round_up(g.m, Vec<T>::size) + 64 / static_cast<int64_t>(sizeof(T));
 }
 
+// DotTransposed keeps B's transpose, its rows apart from one another's L1 sets.
+template <class T>
+FASTNN_INLINE int64_t transposed_pitch(const GemmArgs& g) {
+  return round_up(g.k, Vec<T>::size) + 64 / static_cast<int64_t>(sizeof(T));
+}
+
 template <class T>
 int64_t blocked_workspace(const GemmArgs& g) {
   return with_sources<T>(g, nullptr, nullptr,
@@ -121,6 +129,7 @@ template <class T>
 int64_t workspace_one(const GemmArgs& g, int threads) {
   const Form form = form_of<T>(g, layout(g));
   if (form == Form::Blocked) return blocked_workspace<T>(g);
+  if (form == Form::DotTransposed) return g.n * transposed_pitch<T>(g) * static_cast<int64_t>(sizeof(T));
   if (form == Form::Columns) return gemm_columns_workspace<T>(g.k, threads);
   if (form == Form::Mirrored) {
     const GemmArgs t = mirrored(g);
@@ -184,6 +193,13 @@ void run_one(const GemmArgs& g, void* workspace, int threads) {
       return dot_product_form<T>(g.m, g.n, g.k, a, g.a_rs, b, g.b_cs, c, g.ldc, 1, bias, false, g.act, g.accumulate);
     case Form::DotSwapped:
       return dot_product_form<T>(g.n, g.m, g.k, b, g.b_cs, a, g.a_rs, c, 1, g.ldc, bias, true, g.act, g.accumulate);
+    case Form::DotTransposed: {
+      T* const bt = static_cast<T*>(workspace);
+      const int64_t pitch = transposed_pitch<T>(g);
+      for (int64_t k = 0; k < g.k; k++)
+        for (int64_t j = 0; j < g.n; j++) bt[j * pitch + k] = b[k * g.b_rs + j];
+      return dot_product_form<T>(g.n, g.m, g.k, bt, pitch, a, g.a_rs, c, 1, g.ldc, bias, true, g.act, g.accumulate);
+    }
     case Form::RowStream:
       return row_stream_form<T>(g.m, g.n, g.k, a, g.a_rs, g.a_cs, b, g.b_rs, c, g.ldc, bias, nullptr, g.act,
                                 g.accumulate);
