@@ -379,8 +379,24 @@ def rebase(t, fn):
 __all__ = ["CONST", "Node", "Version"]
 
 
-def dim_by_axis(axis, function):
-    """The dim of a call that has none: NumPy's name for it, axis. TypeError where that was not given either."""
-    if axis is None:
-        raise TypeError(f'{function}() missing 1 required positional arguments: "dim"')
-    return axis
+def numpy_names(function, given, dim, keepdim, default=None):
+    """dim and keepdim, of which some were `given` by NumPy's names: axis, keepdims. TypeError for other names, and where
+    a dim besides the default was given too."""
+    keepdim = given.pop("keepdims", keepdim)
+    return numpy_dim(function, given, dim, default), keepdim
+
+
+def numpy_dim(function, given, dim, default=None):
+    """dim, or axis where that was `given`, as in numpy_names()."""
+    if "axis" in given:
+        axis = given.pop("axis")
+        if dim is not default and dim != default:
+            raise TypeError(f"{function}() got both dim={dim} and axis={axis}: give one of them")
+        dim = axis
+    for name in given:
+        raise TypeError(f"{function}() got an unexpected keyword argument '{name}'")
+    return dim
+
+
+def missing_dim(function):
+    return TypeError(f'{function}() missing 1 required positional arguments: "dim"')

@@ -3,7 +3,7 @@
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
-from ._common import GRAPH, broadcast_error, check_writable, in_place, write_out
+from ._common import GRAPH, broadcast_error, check_writable, in_place, numpy_dim, write_out
 from .index import _key, getitem, index_get, index_put_zeros, setitem
 
 _INT64 = xp.dtype("int64")
@@ -328,10 +328,10 @@ def take(input, index, *, out=None):
     return r if out is None else write_out(out, r, input, index)
 
 
-def take_along_dim(input, indices, dim=None, *, out=None, axis=None):
+def take_along_dim(input, indices, dim=None, *, out=None, **numpy):
     """The elements at `indices` along dim, both broadcast over the other dimensions; at flat positions without dim."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("take_along_dim", numpy, dim)
     from .shape import expand, reshape
 
     if not isinstance(indices, Tensor) or indices._a.dtype.name not in ("int64", "int32"):

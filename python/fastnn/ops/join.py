@@ -2,14 +2,14 @@
 
 from .._tape import grad_mode, record
 from ..tensor import Tensor, check_dim, wrap
-from ._common import ONE_OF_MANY
+from ._common import ONE_OF_MANY, numpy_dim
 from .shape import _view, unsqueeze
 
 
-def cat(tensors, dim=0, *, out=None, axis=None):
+def cat(tensors, dim=0, *, out=None, **numpy):
     """The tensors one after another along dim; dtypes promote."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("cat", numpy, dim, default=0)
     from . import _common
     from .cast import cast
 
@@ -59,10 +59,10 @@ def cat_rule(k, dy, saved, needs):
 concat = concatenate = cat
 
 
-def stack(tensors, dim=0, *, out=None, axis=None):
+def stack(tensors, dim=0, *, out=None, **numpy):
     """The tensors along a new dimension."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("stack", numpy, dim, default=0)
     from . import _common
     from .cast import cast
 
@@ -254,20 +254,20 @@ def _of_many(views):
     return tuple(views)
 
 
-def chunk(input, chunks, dim=0, *, axis=None):
+def chunk(input, chunks, dim=0, **numpy):
     """At most `chunks` views of equal size (the last may be smaller) along dim."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("chunk", numpy, dim, default=0)
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input._a.shape[check_dim(dim, input._a.ndim)]
     return split(input, max(-(-n // chunks), 1), dim)
 
 
-def tensor_split(input, indices_or_sections, dim=0, *, axis=None):
+def tensor_split(input, indices_or_sections, dim=0, **numpy):
     """Parts along dim: so many of nearly equal size, or cut at the indices given."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("tensor_split", numpy, dim, default=0)
     i = check_dim(dim, input._a.ndim)
     n = input._a.shape[i]
     if input._a.ndim == 0:
@@ -322,10 +322,10 @@ def split_with_sizes(input, split_sizes, dim=0):
 unsafe_split, unsafe_split_with_sizes = split, split_with_sizes
 
 
-def unbind(input, dim=0, *, axis=None):
+def unbind(input, dim=0, **numpy):
     """The slices along dim, without it."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("unbind", numpy, dim, default=0)
     i = check_dim(dim, input._a.ndim)
     if input._a.ndim == 0:
         raise RuntimeError("unbind(): input must have at least one dimension")

@@ -6,7 +6,7 @@ from .. import dtypes as dt
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
 from . import linalg as base
-from ._common import write_out
+from ._common import numpy_names, write_out
 from .arrange import tril, triu
 from .complex import conj
 from .elementwise import div, mul, pow, sub
@@ -396,12 +396,10 @@ def _check_reducible(s, number):
         raise RuntimeError("linalg.matrix_norm cannot compute the norm of an empty matrix: it has no identity")
 
 
-def norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None, axis=None, keepdims=None):
+def norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None, **numpy):
     """linalg.norm: of vectors, or of matrices where dim has two or ord says so; without both, of all elements."""
-    if axis is not None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("norm", numpy, dim, keepdim)
     t = operand(A, "linalg.norm")
     if t._a.dtype.kind not in "fc":
         raise RuntimeError(f"linalg.norm: Expected a floating point or complex tensor as input. Got {t.dtype.short}")

@@ -6,7 +6,7 @@ from .. import dtypes as dt
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
-from ._common import GRAPH, in_place, operands, write_out
+from ._common import GRAPH, in_place, numpy_dim, operands, write_out
 from .cast import cast
 from .elementwise import _kernel, _without_gradient, mul, pow, sub
 from .reduce import _result
@@ -243,10 +243,10 @@ def xlogy_rule(k, dy, saved, needs):
     return dx, dz
 
 
-def cross(input, other, dim=None, *, out=None, axis=None):
+def cross(input, other, dim=None, *, out=None, **numpy):
     """The cross product along a dimension of size 3 (the first such one, if `dim` is not given)."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("cross", numpy, dim)
     if dim is None:
         _tensors("cross", input, other)
         if input._a.ndim != other._a.ndim:

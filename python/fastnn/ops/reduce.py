@@ -1,6 +1,6 @@
 """Reductions over some or all dimensions, with their gradients.
 
-`axis` and `keepdims`, NumPy's names, are taken for dim and keepdim. Rules stretch a gradient back with `expand`, which
+NumPy's names for dim and keepdim are taken by numpy_names(). Rules stretch a gradient back with `expand`, which
 copies nothing.
 """
 
@@ -11,7 +11,7 @@ from .. import dtypes as dt
 from .._tape import grad_mode, own_version, record, record_many
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
-from ._common import dim_by_axis, dims_of, write_out
+from ._common import dims_of, missing_dim, numpy_dim, numpy_names, write_out
 from .cast import cast
 from .elementwise import maximum, minimum
 from .unary import operand
@@ -62,12 +62,10 @@ def _finish(r, out):
 # ---------------------------------------------------------------- sum, mean, prod
 
 
-def sum(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keepdims=None):
+def sum(input, dim=None, keepdim=False, *, dtype=None, out=None, **numpy):
     """The sum over `dim` (an int, several, or all); integers and bools add up in int64."""
-    if dim is None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("sum", numpy, dim, keepdim)
     if not isinstance(input, Tensor):
         input = operand(input, "sum")
     if dtype is not None:
@@ -90,12 +88,10 @@ def sum_rule(k, dy, saved, needs):
     return (k.expand(dy, shape),)
 
 
-def mean(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keepdims=None):
+def mean(input, dim=None, keepdim=False, *, dtype=None, out=None, **numpy):
     """The mean over `dim` (an int, several, or all). Raises RuntimeError for integers and bools."""
-    if dim is None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("mean", numpy, dim, keepdim)
     if not isinstance(input, Tensor):
         input = operand(input, "mean")
     if dtype is not None:
@@ -120,12 +116,10 @@ def mean_rule(k, dy, saved, needs):
     return (stretch(k, k.div(dy, float(count_of(shape, dims) or 1)), shape, dims, keepdim),)
 
 
-def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keepdims=None):
+def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None, **numpy):
     """The sum of what is not NaN."""
-    if axis is not None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("nansum", numpy, dim, keepdim)
     from .elementwise import where
     from .unary import isnan
 
@@ -133,12 +127,10 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, k
     return sum(t if t._a.dtype.kind in "iub" else where(isnan(t), 0.0, t), dim, keepdim, dtype=dtype, out=out)
 
 
-def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keepdims=None):
+def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None, **numpy):
     """The mean of what is not NaN."""
-    if axis is not None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("nanmean", numpy, dim, keepdim)
     from .elementwise import div
     from .unary import isnan, logical_not
 
@@ -147,12 +139,10 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, 
     return div(nansum(t, dim, keepdim, dtype=dtype), n, out=out)
 
 
-def prod(input, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keepdims=None):
+def prod(input, dim=None, keepdim=False, *, dtype=None, out=None, **numpy):
     """The product over one dimension, or all; integers and bools multiply in int64."""
-    if axis is not None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("prod", numpy, dim, keepdim)
     t = operand(input, "prod")
     if dtype is not None:
         t = cast(t, dt.as_dtype(dtype, "prod"))
@@ -201,10 +191,12 @@ def _span(k, x, dim, start, stop):
     return k.index_get(x, (slice(None),) * dim + (slice(start, stop),))
 
 
-def cumsum(input, dim=None, *, dtype=None, out=None, axis=None):
+def cumsum(input, dim=None, *, dtype=None, out=None, **numpy):
     """Running sums along `dim`."""
+    if numpy:
+        dim = numpy_dim("cumsum", numpy, dim)
     if dim is None:
-        dim = dim_by_axis(axis, "cumsum")
+        raise missing_dim("cumsum")
     t = operand(input, "cumsum")
     if dtype is not None:
         t = cast(t, dt.as_dtype(dtype, "cumsum"))
@@ -235,10 +227,12 @@ def cumsum_backward_rule(k, dy, saved, needs):
     return (k.cumsum(dy, *saved),)
 
 
-def cumprod(input, dim=None, *, dtype=None, out=None, axis=None):
+def cumprod(input, dim=None, *, dtype=None, out=None, **numpy):
     """Running products along `dim`."""
+    if numpy:
+        dim = numpy_dim("cumprod", numpy, dim)
     if dim is None:
-        dim = dim_by_axis(axis, "cumprod")
+        raise missing_dim("cumprod")
     t = operand(input, "cumprod")
     if dtype is not None:
         t = cast(t, dt.as_dtype(dtype, "cumprod"))
@@ -293,10 +287,10 @@ def sum_to_size(input, *size):
     return sum_to(input, size)
 
 
-def count_nonzero(input, dim=None, *, axis=None):
+def count_nonzero(input, dim=None, **numpy):
     """How many elements are not zero; int64."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("count_nonzero", numpy, dim)
     t = operand(input, "count_nonzero")
     return sum(wrap(Tensor._k.ne(t._a, 0)), dim)
 
@@ -315,11 +309,9 @@ def _check_not_empty(x, dims, name):
 
 
 def _extreme(name):
-    def extreme(input, dim=(), keepdim=False, *, out=None, axis=None, keepdims=None):
-        if axis is not None:
-            dim = axis
-        if keepdims is not None:
-            keepdim = keepdims
+    def extreme(input, dim=(), keepdim=False, *, out=None, **numpy):
+        if numpy:
+            dim, keepdim = numpy_names(name, numpy, dim, keepdim, default=())
         t = operand(input, name)
         x = t._a
         dims = dims_of(dim, x.ndim)
@@ -345,12 +337,10 @@ def extreme_rule(k, dy, saved, needs):
 amax, amin = _extreme("amax"), _extreme("amin")
 
 
-def aminmax(input, *, dim=None, keepdim=False, axis=None, keepdims=None):
+def aminmax(input, *, dim=None, keepdim=False, **numpy):
     """(min, max) over one dimension, or all."""
-    if axis is not None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("aminmax", numpy, dim, keepdim)
     return aminmax_result(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 
@@ -385,16 +375,14 @@ def _max_or_min(name, whole, pairwise, result):
             values = values.squeeze(dim)
         return _picked(t, values, index, dim, keepdim, result)
 
-    def extreme(input, dim=None, keepdim=False, *, other=None, axis=None, out=None, keepdims=None):
-        if keepdims is not None:
-            keepdim = keepdims
+    def extreme(input, dim=None, keepdim=False, *, other=None, out=None, **numpy):
+        if numpy:
+            dim, keepdim = numpy_names(name, numpy, dim, keepdim)
         t = operand(input, name)
         if isinstance(dim, Tensor):
             other, dim = dim, None
         if other is not None:
             return pairwise(t, other, out=out)
-        if dim is None:
-            dim = axis
         if dim is None:
             _check_not_empty(t._a, None, name)
             return _finish(whole(t), out)
@@ -416,14 +404,12 @@ min = _max_or_min("min", amin, minimum, min_result)
 
 
 def _arg(name):
-    def arg(input, dim=None, keepdim=False, *, axis=None, out=None, keepdims=None):
-        if keepdims is not None:
-            keepdim = keepdims
+    def arg(input, dim=None, keepdim=False, *, out=None, **numpy):
+        if numpy:
+            dim, keepdim = numpy_names(name, numpy, dim, keepdim)
         x = operand(input, name)._a
         if x.dtype.kind == "b":
             raise RuntimeError(f"{name}(): does not support bool input")
-        if dim is None:
-            dim = axis
         dim = None if dim is None else check_dim(dim, x.ndim)
         if x.size == 0 and (dim is None or x.shape[dim] == 0):
             raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
@@ -437,12 +423,10 @@ def _arg(name):
 argmax, argmin = _arg("argmax"), _arg("argmin")
 
 
-def median(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
+def median(input, dim=None, keepdim=False, **numpy):
     """The middle value, the lower of two; with dim (values, indices)."""
-    if axis is not None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("median", numpy, dim, keepdim)
     from .shape import reshape
 
     t = operand(input, "median")
@@ -470,12 +454,10 @@ def median(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
 
 
 def _logical(name, doc):
-    def reduce(input, dim=None, keepdim=False, *, axis=None, out=None, keepdims=None):
-        if keepdims is not None:
-            keepdim = keepdims
+    def reduce(input, dim=None, keepdim=False, *, out=None, **numpy):
+        if numpy:
+            dim, keepdim = numpy_names(name, numpy, dim, keepdim)
         x = operand(input, name)._a
-        if dim is None:
-            dim = axis
         r = wrap(getattr(Tensor._k, name)(x, dims_of(dim, x.ndim), keepdim))
         return _finish(cast(r, dt.uint8) if x.dtype.name == "uint8" else r, out)
 
@@ -487,12 +469,12 @@ def _logical(name, doc):
 any, all = _logical("any", "Whether one element is not zero."), _logical("all", "Whether no element is zero.")
 
 
-def logsumexp(input, dim=None, keepdim=False, *, out=None, axis=None, keepdims=None):
+def logsumexp(input, dim=None, keepdim=False, *, out=None, **numpy):
     """ln Σ e^x over `dim`, shifted so that nothing overflows."""
+    if numpy:
+        dim, keepdim = numpy_names("logsumexp", numpy, dim, keepdim)
     if dim is None:
-        dim = dim_by_axis(axis, "logsumexp")
-    if keepdims is not None:
-        keepdim = keepdims
+        raise missing_dim("logsumexp")
     t = operand(input, "logsumexp")
     if t._a.dtype.kind in "iub":
         t = cast(t, dt.get_default_dtype())

@@ -4,7 +4,7 @@ from .. import dtypes as dt
 from .._tape import grad_mode, own_version, record, record_many
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
-from ._common import dim_by_axis, write_out
+from ._common import missing_dim, numpy_dim, write_out
 from .cast import cast
 from .elementwise import add, div, mul, sub
 from .join import cat, narrow
@@ -20,9 +20,11 @@ def _running(name, result):
 
     rule.__name__ = rule.__qualname__ = name + "_rule"
 
-    def extreme(input, dim=None, *, out=None, axis=None):
+    def extreme(input, dim=None, *, out=None, **numpy):
+        if numpy:
+            dim = numpy_dim(name, numpy, dim)
         if dim is None:
-            dim = dim_by_axis(axis, name)
+            raise missing_dim(name)
         t = operand(input, name)
         x = t._a
         dim = check_dim(dim, x.ndim)
@@ -44,10 +46,12 @@ def _running(name, result):
 cummax, cummin = _running("cummax", cummax_result), _running("cummin", cummin_result)
 
 
-def logcumsumexp(input, dim=None, *, out=None, axis=None):
+def logcumsumexp(input, dim=None, *, out=None, **numpy):
     """ln of the running sums of e^input along dim, without overflow."""
+    if numpy:
+        dim = numpy_dim("logcumsumexp", numpy, dim)
     if dim is None:
-        dim = dim_by_axis(axis, "logcumsumexp")
+        raise missing_dim("logcumsumexp")
     t = operand(input, "logcumsumexp")
     x = t._a
     if x.dtype.kind in "iub":
@@ -76,10 +80,10 @@ def logcumsumexp_rule(k, dy, saved, needs):
     return (k.sub(part(k.gt(dy, 0.0)), part(k.lt(dy, 0.0))),)
 
 
-def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None, axis=None):
+def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None, **numpy):
     """The n-th differences of neighbours along dim."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("diff", numpy, dim, default=-1)
     t = operand(input, "diff")
     if t._a.ndim == 0:
         raise RuntimeError("diff expects input to be at least one-dimensional")
@@ -153,10 +157,10 @@ def _no_dimension():
     return IndexError("Dimension specified as -1 but tensor has no dimensions")
 
 
-def trapezoid(y, x=None, *, dx=1, dim=-1, axis=None):
+def trapezoid(y, x=None, *, dx=1, dim=-1, **numpy):
     """The integral of y over dim by the trapezoid rule: points x, or dx apart."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("trapezoid", numpy, dim, default=-1)
     areas, t, dim = _areas(y, x, dx, dim, "trapezoid")
     return sum_(t, dim) if areas is None else sum_(areas, dim)
 

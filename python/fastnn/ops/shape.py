@@ -4,7 +4,7 @@ from .._device import channels_last, channels_last_3d, preserve_format
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Size, Tensor, check_dim, wrap
-from ._common import dim_by_axis, view_of
+from ._common import missing_dim, numpy_dim, view_of
 
 
 def _ints(args, function):
@@ -138,10 +138,10 @@ def unflatten(input, dim, sizes):
     return reshape(input, s[:i] + sizes + s[i + 1 :])
 
 
-def squeeze(input, dim=None, *, axis=None):
+def squeeze(input, dim=None, **numpy):
     """Without its dimensions of size 1: all, or those of `dim`."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("squeeze", numpy, dim)
     x = input._a
     if dim is None:
         drop = tuple(i for i, s in enumerate(x.shape) if s == 1)
@@ -152,10 +152,12 @@ def squeeze(input, dim=None, *, axis=None):
     return _view(input, x.squeeze(drop) if drop else x.view(), view_rule, x.shape)
 
 
-def unsqueeze(input, dim=None, *, axis=None):
+def unsqueeze(input, dim=None, **numpy):
     """With a dimension of size 1 at `dim`."""
+    if numpy:
+        dim = numpy_dim("unsqueeze", numpy, dim)
     if dim is None:
-        dim = dim_by_axis(axis, "unsqueeze")
+        raise missing_dim("unsqueeze")
     x = input._a
     i = check_dim(dim, x.ndim + 1)
     return _view(
@@ -331,10 +333,10 @@ def tile(input, *counts, dims=None):
     return repeat(input, (1,) * (input._a.ndim - len(counts)) + counts)
 
 
-def repeat_interleave(input, repeats, dim=None, *, output_size=None, axis=None):
+def repeat_interleave(input, repeats, dim=None, *, output_size=None, **numpy):
     """Each element along dim repeated `repeats` times (a number, or one for each)."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("repeat_interleave", numpy, dim)
     from .gather import index_select
 
     if dim is None:

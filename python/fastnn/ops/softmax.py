@@ -5,7 +5,7 @@ import warnings
 from .. import dtypes as dt
 from .._tape import grad_mode, own_version, record
 from ..tensor import Tensor, check_dim, wrap
-from ._common import dim_by_axis
+from ._common import missing_dim, numpy_dim
 from .cast import cast
 from .elementwise import add, div, mul, sub
 from .random import exponential_
@@ -32,10 +32,12 @@ def _prepare(input, dim, dtype, function):
     return t, check_dim(dim, t._a.ndim)
 
 
-def softmax(input, dim=_NO_DIM, dtype=None, *, _stacklevel=3, axis=None):
+def softmax(input, dim=_NO_DIM, dtype=None, *, _stacklevel=3, **numpy):
     """e^x / Σ e^x along `dim`."""
+    if numpy:
+        dim = numpy_dim("softmax", numpy, dim, default=_NO_DIM)
     if dim is _NO_DIM:
-        dim = dim_by_axis(axis, "softmax")
+        raise missing_dim("softmax")
     t, dim = _prepare(input, dim, dtype, "softmax")
     r = wrap(Tensor._k.softmax(t._a, dim))
     if t._fn is not None and grad_mode.enabled:
@@ -53,10 +55,12 @@ def softmax_backward(dy, y, dim):
     return sub(g, mul(y, sum(g, dim, True)))
 
 
-def log_softmax(input, dim=_NO_DIM, dtype=None, *, _stacklevel=3, axis=None):
+def log_softmax(input, dim=_NO_DIM, dtype=None, *, _stacklevel=3, **numpy):
     """x - ln Σ e^x along `dim`."""
+    if numpy:
+        dim = numpy_dim("log_softmax", numpy, dim, default=_NO_DIM)
     if dim is _NO_DIM:
-        dim = dim_by_axis(axis, "log_softmax")
+        raise missing_dim("log_softmax")
     t, dim = _prepare(input, dim, dtype, "log_softmax")
     r = wrap(Tensor._k.log_softmax(t._a, dim))
     if t._fn is not None and grad_mode.enabled:

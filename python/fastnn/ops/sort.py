@@ -5,7 +5,7 @@ import operator
 from .._tape import grad_mode, record
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
-from ._common import write_out
+from ._common import numpy_dim, numpy_names, write_out
 from .reduce import _picked
 
 
@@ -39,10 +39,10 @@ class kthvalue_result(_Pair):
     _name = "kthvalue"
 
 
-def sort(input, dim=-1, descending=False, stable=False, *, out=None, axis=None):
+def sort(input, dim=-1, descending=False, stable=False, *, out=None, **numpy):
     """(values, indices) in order along dim; NaN counts as the largest. Equal values keep their order."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("sort", numpy, dim, default=-1)
     i = check_dim(dim, input._a.ndim)
     if input._a.ndim == 0:
         values, order = input, wrap(xp.on(input._a).zeros((), "int64"))
@@ -69,10 +69,10 @@ def topk_rule(k, dy, saved, needs):
     return (k.scatter_add_zeros(dy, *saved),)
 
 
-def argsort(input, dim=-1, descending=False, stable=False, *, axis=None):
+def argsort(input, dim=-1, descending=False, stable=False, **numpy):
     """The indices that sort input along dim."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("argsort", numpy, dim, default=-1)
     if input._fn is not None:
         input = wrap(input._a)
     return sort(input, dim, descending, stable)[1]
@@ -82,10 +82,10 @@ def msort(input):
     return sort(input, 0)[0]
 
 
-def topk(input, k, dim=-1, largest=True, sorted=True, *, axis=None):
+def topk(input, k, dim=-1, largest=True, sorted=True, **numpy):
     """The k largest (smallest) elements along dim, and where they are."""
-    if axis is not None:
-        dim = axis
+    if numpy:
+        dim = numpy_dim("topk", numpy, dim, default=-1)
     i = check_dim(dim, input._a.ndim)
     if input._a.ndim == 0:
         return topk_result(input, wrap(xp.on(input._a).zeros((), "int64")))
@@ -94,12 +94,10 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, axis=None):
     return topk_result(*_recorded(topk_rule, input, i, Tensor._k.topk(input._a, operator.index(k), i, bool(largest))))
 
 
-def kthvalue(input, k, dim=-1, keepdim=False, *, axis=None, keepdims=None):
+def kthvalue(input, k, dim=-1, keepdim=False, **numpy):
     """The k-th smallest element along dim (k from 1), and where it is."""
-    if axis is not None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("kthvalue", numpy, dim, keepdim, default=-1)
     i = check_dim(dim, input._a.ndim)
     n = input._a.shape[i] if input._a.ndim else 1
     if not 1 <= k <= n:

@@ -6,7 +6,7 @@ import warnings
 from .. import dtypes as dt
 from .._tape import grad_mode, own_version, record
 from ..tensor import Tensor, wrap
-from ._common import dims_of, write_out
+from ._common import dims_of, numpy_names, write_out
 from .cast import cast
 from .elementwise import sub
 from .reduce import count_of, kept_shape, mean, stretch
@@ -28,12 +28,10 @@ def _finish(r, out):
     return r if out is None else write_out(out, r)
 
 
-def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None, axis=None, keepdims=None):
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None, **numpy):
     """The variance over `dim`: Σ(x - mean)² / max(0, n - correction), correction 1 unless given."""
-    if keepdims is not None:
-        keepdim = keepdims
-    if dim is None:
-        dim = axis
+    if numpy:
+        dim, keepdim = numpy_names("var", numpy, dim, keepdim)
     t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "var")
     return _finish(_variance(t, dims, correction, keepdim), out)
 
@@ -70,12 +68,10 @@ def var_rule(k, dy, saved, needs):
     return (k.mul(stretch(k, dy, x.shape, dims, keepdim), k.mul(centred, scale)),)
 
 
-def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None, axis=None, keepdims=None):
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, out=None, **numpy):
     """The standard deviation: √var. Its gradient is 0 where it is 0."""
-    if keepdims is not None:
-        keepdim = keepdims
-    if dim is None:
-        dim = axis
+    if numpy:
+        dim, keepdim = numpy_names("std", numpy, dim, keepdim)
     t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "std")
     return _finish(_deviation(t, dims, correction, keepdim), out)
 
@@ -96,22 +92,18 @@ def std_rule(k, dy, saved, needs):
     return var_rule(k, half, (x, dims, correction, keepdim), needs)
 
 
-def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=None):
+def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None, **numpy):
     """(variance, mean)"""
-    if axis is not None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("var_mean", numpy, dim, keepdim)
     t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "var_mean")
     return _variance(t, dims, correction, keepdim), mean(t, dims, keepdim)
 
 
-def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=None):
+def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None, **numpy):
     """(standard deviation, mean)"""
-    if axis is not None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("std_mean", numpy, dim, keepdim)
     t, dims, correction, keepdim = _spread(input, dim, unbiased, keepdim, correction, "std_mean")
     return _deviation(t, dims, correction, keepdim), mean(t, dims, keepdim)
 
@@ -133,12 +125,10 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     return vector_norm(input, p, dim, keepdim, dtype=dtype, out=out)
 
 
-def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None, axis=None, keepdims=None):
+def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None, **numpy):
     """linalg.vector_norm: (Σ|x|^ord)^(1/ord), ord a number, inf or -inf. Raises RuntimeError for integers."""
-    if axis is not None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("vector_norm", numpy, dim, keepdim)
     t = operand(x, "linalg.vector_norm")
     if dtype is not None:
         t = cast(t, dt.as_dtype(dtype, "vector_norm"))

@@ -5,7 +5,7 @@ import math
 from .. import dtypes as dt
 from ..backend import xp
 from ..tensor import Tensor, check_dim, wrap
-from ._common import write_out
+from ._common import numpy_names, write_out
 from .cast import cast
 from .elementwise import div, mul, sub, where
 from .gather import gather
@@ -19,22 +19,18 @@ from .unary import operand
 _MODES = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
-def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None, axis=None, keepdims=None):
+def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None, **numpy):
     """The q-quantiles along dim (of all elements where None); NaN where one is NaN. q: a number or vector in [0, 1]."""
-    if axis is not None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("quantile", numpy, dim, keepdim)
     r = _quantile(input, q, dim, keepdim, interpolation, False, "quantile")
     return r if out is None else write_out(out, r)
 
 
-def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None, axis=None, keepdims=None):
+def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", out=None, **numpy):
     """The q-quantiles of what is not NaN."""
-    if axis is not None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("nanquantile", numpy, dim, keepdim)
     r = _quantile(input, q, dim, keepdim, interpolation, True, "nanquantile")
     return r if out is None else write_out(out, r)
 
@@ -99,12 +95,10 @@ def _quantile(input, q, dim, keepdim, interpolation, skip, function):
     return reshape(r, q._a.shape + shape)
 
 
-def nanmedian(input, dim=None, keepdim=False, *, out=None, axis=None, keepdims=None):
+def nanmedian(input, dim=None, keepdim=False, *, out=None, **numpy):
     """The middle value of what is not NaN, the lower of two; with dim (values, indices)."""
-    if axis is not None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("nanmedian", numpy, dim, keepdim)
     x = operand(input, "nanmedian")
     if x._a.dtype.kind != "f":
         from .reduce import median
@@ -126,12 +120,10 @@ def nanmedian(input, dim=None, keepdim=False, *, out=None, axis=None, keepdims=N
     return median_result(*((values, at) if keepdim else (squeeze(values, i), squeeze(at, i))))
 
 
-def mode(input, dim=-1, keepdim=False, *, out=None, axis=None, keepdims=None):
+def mode(input, dim=-1, keepdim=False, *, out=None, **numpy):
     """(values, indices): the most frequent value along dim (the smallest of equal ones), and where it is last."""
-    if axis is not None:
-        dim = axis
-    if keepdims is not None:
-        keepdim = keepdims
+    if numpy:
+        dim, keepdim = numpy_names("mode", numpy, dim, keepdim, default=-1)
     x = operand(input, "mode")
     i = check_dim(dim, x._a.ndim)
     if x._a.ndim == 0:
