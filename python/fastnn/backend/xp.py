@@ -23,9 +23,19 @@ from numpy import (  # noqa: F401
     zeros,
 )
 from numpy.exceptions import AxisError  # noqa: F401
-from numpy.lib.stride_tricks import as_strided  # noqa: F401
+from numpy.lib.stride_tricks import as_strided as _as_strided
 
 _here = _sys.modules[__name__]
+
+
+def as_strided(x, shape, strides):
+    """A view of x's memory, strides in bytes."""
+    if x.flags.c_contiguous and x.flags.writeable and 0 not in shape:
+        try:
+            return ndarray(shape, x.dtype, x, 0, strides)  # a fifth of the other's time
+        except (ValueError, TypeError):  # beyond x's memory, or a dtype that has no buffers
+            pass
+    return _as_strided(x, shape, strides)
 
 
 def on(a):

@@ -6,7 +6,7 @@ import weakref
 from .. import dtypes as dt
 from .._tape import CONST, InferenceVersion, Node, Version, backward_name, grad_mode, record
 from ..backend import xp
-from ..tensor import Tensor, shared_version, wrap
+from ..tensor import Tensor, check_dim, shared_version, wrap
 
 _ndarray = xp.ndarray
 GRAPH = sys.modules[__package__]  # what rules have for `k` under create_graph: then they compute with Tensors
@@ -99,8 +99,9 @@ def dims_of(dim, ndim: int):
     """The argument `dim` of a reduction as None (all) or a sorted tuple of non-negative ints, without repeats."""
     if dim is None:
         return None
-    from ..tensor import check_dim
-
+    if dim.__class__ is int:
+        d = check_dim(dim, ndim)
+        return (d,) if ndim else None
     if isinstance(dim, (tuple, list)):
         dims = tuple(check_dim(d, ndim) for d in dim)
         if len(set(dims)) != len(dims):

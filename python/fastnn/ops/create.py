@@ -261,6 +261,8 @@ def arange(
     except OverflowError:
         raise RuntimeError(f"invalid size, possible overflow: arange from {start} to {end} by {step}") from None
     _checked((n,), d, "arange")
+    if whole and start == 0 and step == 1 and d.category == 1:
+        return _finish(xp.arange(n, dtype=d.np), requires_grad, out, at)
     if d.category == 2:  # start + i·step, rounded once
         return _finish((start + xp.arange(n) * float(step)).astype(d.np), requires_grad, out, at)
     return _finish((int(start) + xp.arange(n) * int(step)).astype(d.np), requires_grad, out, at)

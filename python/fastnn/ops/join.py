@@ -2,7 +2,7 @@
 
 from .._tape import grad_mode, record
 from ..tensor import Tensor, check_dim, wrap
-from ._common import ONE_OF_MANY, numpy_dim
+from ._common import ONE_OF_MANY, numpy_dim, result_dtype, write_out
 from .shape import _view, unsqueeze
 
 
@@ -10,29 +10,32 @@ def cat(tensors, dim=0, *, out=None, **numpy):
     """The tensors one after another along dim; dtypes promote."""
     if numpy:
         dim = numpy_dim("cat", numpy, dim, default=0)
-    from . import _common
-    from .cast import cast
-
     if isinstance(tensors, Tensor):
         raise TypeError("cat(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
     tensors = list(tensors)
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
-    for i, v in enumerate(tensors):
+    graph, one_dtype = False, True
+    for n, v in enumerate(tensors):
         if not isinstance(v, Tensor):
-            raise TypeError(f"cat(): expected Tensor as element {i} in argument 0, but got {type(v).__name__}")
-    d = tensors[0].dtype
-    if any(v._a.dtype != tensors[0]._a.dtype for v in tensors):
-        d = _common.result_dtype(*tensors, function="cat")
+            raise TypeError(f"cat(): expected Tensor as element {n} in argument 0, but got {type(v).__name__}")
+        graph |= v._fn is not None
+        one_dtype &= v._a.dtype == tensors[0]._a.dtype
+    if not one_dtype:
+        from .cast import cast
+
+        d = result_dtype(*tensors, function="cat")
         tensors = [cast(v, d) for v in tensors]
     kept = [v for v in tensors if v._a.shape != (0,)] or tensors[:1]
-    ndim = kept[0]._a.ndim
+    first = kept[0]._a.shape
+    ndim = len(first)
     if ndim == 0:
         raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
     i = check_dim(dim, ndim)
-    first = kept[0]._a.shape
     for n, v in enumerate(kept):
         s = v._a.shape
+        if s == first:
+            continue
         if len(s) != ndim:
             raise RuntimeError(f"Tensors must have same number of dimensions: got {ndim} and {len(s)}")
         if s[:i] + s[i + 1 :] != first[:i] + first[i + 1 :]:
@@ -41,9 +44,9 @@ def cat(tensors, dim=0, *, out=None, **numpy):
                 f"for tensor number {n} in the list."
             )
     r = wrap(Tensor._k.cat([v._a for v in kept], i))
-    if grad_mode.enabled and any(v._fn is not None for v in kept):
+    if graph and grad_mode.enabled:
         record(r, cat_rule, tuple(v._fn for v in kept), (i, tuple(v._a.shape[i] for v in kept)), ())
-    return r if out is None else _common.write_out(out, r, *tensors)
+    return r if out is None else write_out(out, r, *tensors)
 
 
 def cat_rule(k, dy, saved, needs):
@@ -63,9 +66,6 @@ def stack(tensors, dim=0, *, out=None, **numpy):
     """The tensors along a new dimension."""
     if numpy:
         dim = numpy_dim("stack", numpy, dim, default=0)
-    from . import _common
-    from .cast import cast
-
     tensors = list(tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
@@ -77,12 +77,14 @@ def stack(tensors, dim=0, *, out=None, **numpy):
             )
     i = check_dim(dim, len(first) + 1)
     if any(v._a.dtype is not tensors[0]._a.dtype for v in tensors):
-        d = _common.result_dtype(*tensors, function="stack")
+        from .cast import cast
+
+        d = result_dtype(*tensors, function="stack")
         tensors = [cast(v, d) for v in tensors]
     r = wrap(Tensor._k.stack([v._a for v in tensors], i))
     if grad_mode.enabled and any(v._fn is not None for v in tensors):
         record(r, stack_rule, tuple(v._fn for v in tensors), (i,), ())
-    return r if out is None else _common.write_out(out, r)
+    return r if out is None else write_out(out, r)
 
 
 def stack_rule(k, dy, saved, needs):

@@ -1,5 +1,6 @@
 """Views and rearrangements: shapes change, values do not. Views share memory and version with their base."""
 
+from .. import dtypes as dt
 from .._device import channels_last, channels_last_3d, preserve_format
 from .._tape import grad_mode, record
 from ..backend import xp
@@ -12,7 +13,7 @@ def _ints(args, function):
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = args[0]
     try:
-        return tuple(a if a.__class__ is int else a.__index__() for a in args)
+        return tuple([a if a.__class__ is int else a.__index__() for a in args])
     except AttributeError:
         raise TypeError(f"{function}(): sizes must be ints, got {args!r}") from None
 
@@ -76,8 +77,6 @@ def view_rule(k, dy, saved, needs):
 
 def view(input, *shape, size=None):
     """reshape that never copies: RuntimeError where the strides do not allow. view(dtype) reinterprets the bytes."""
-    from .. import dtypes as dt
-
     if size is not None:
         shape = (size,)
     if len(shape) == 1 and isinstance(shape[0], dt.dtype):
@@ -281,9 +280,8 @@ def expand(input, *sizes, size=None):
                 f"{i}. Target sizes: {list(sizes)}. Tensor sizes: {list(x.shape)}"
             )
         full.append(s)
-    strides = (0,) * lead + tuple(
-        0 if n == 1 and f != 1 else st for n, f, st in zip(x.shape, full[lead:], x.strides, strict=True)
-    )
+    repeated = [0 if n == 1 and f != 1 else st for n, f, st in zip(x.shape, full[lead:], x.strides, strict=True)]
+    strides = (0,) * lead + tuple(repeated)
     return _view(input, xp.as_strided(x, tuple(full), strides), expand_rule, x.shape)
 
 
