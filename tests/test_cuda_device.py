@@ -389,6 +389,8 @@ def test_autocast_and_grad_scaler():
 
 def test_3xtf32():
     """Large float32 products run on tensor cores with float32's accuracy; a setting leaves them to the ordinary units."""
+    if T.backend.cuda_runtime.native is None:
+        pytest.skip("the variant is a kernel's: the emulated ones are not built")
     rng = np.random.default_rng(3)
     a, b = (rng.standard_normal((128, 128)).astype("f4") * 2.0 ** rng.integers(-20, 21, (128, 128)) for _ in range(2))
     a, b = a.astype("f4"), b.astype("f4")
@@ -408,8 +410,7 @@ def test_3xtf32():
     finally:
         switch.allow_3xtf32 = True
     assert np.all(np.abs(plain - want) <= 4 * np.sqrt(128) * 2.0**-24 * size)
-    if T.backend.cuda_runtime.native is not None:
-        assert (plain != named).any()
+    assert (plain != named).any()
 
 
 def conv_step(device, memory_format, depthwise=False):

@@ -12,7 +12,9 @@ from . import cuda_runtime as rt
 
 _device_array = rt.ndarray
 _MIXED = "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"
-_HOST_INDICES = ("index_pad", "index_pad_backward", "resample", "resample_backward")
+_HOST_INDICES = (
+    "index_pad", "index_pad_backward", "index_pad2d", "index_pad2d_backward", "resample", "resample_backward",
+)  # fmt: skip
 _lists = (list, tuple)
 
 

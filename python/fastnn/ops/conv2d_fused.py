@@ -32,10 +32,16 @@ def _fused(function, input, weight, bias, stride, padding, dilation, groups, z=N
     if not tracked and z is None:
         return wrap(Tensor._k.conv2d(*arrays))
     at_once = x.device.type == "cuda" and x._a.dtype.itemsize < 8 and x._a.size and w._a.size
-    if not tracked and at_once and not variants.in_force("gemm", "conv"):
+    if not tracked and at_once and _has_kernel() and not variants.in_force("gemm", "conv"):
         return wrap(Tensor._k.conv2d(*arrays, residual=(z if alpha == 1.0 else z * alpha)._a))
     r = conv2d(x, w, bias, stride, padding, dilation, groups)
     return relu(r if z is None else add(r, z, alpha=alpha))
+
+
+def _has_kernel():
+    from ..backend import cuda_runtime
+
+    return hasattr(cuda_runtime.native, "conv2d")
 
 
 def cudnn_convolution_relu(input, weight, bias, stride, padding, dilation, groups):

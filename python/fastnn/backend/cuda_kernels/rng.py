@@ -202,7 +202,7 @@ class Generator:
 
     def dropout_mask(self, shape, p: float):
         """True where the element is kept; of scores [B, H, L, S] as attention's kernels draw them, without memory."""
-        if len(shape) == 4:
+        if len(shape) == 4 and has("attention"):
             kept = Kept(*self.place(), int((1 - p) * 2.0**32), tuple(shape))
             self.moved(kept.blocks)
             return kept
