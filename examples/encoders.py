@@ -125,19 +125,17 @@ def language(options, report):
 def compare_with_transformers(options, report):
     try:
         import torch as real
-        import transformers
+        from transformers import BertConfig, BertForMaskedLM, ViTConfig, ViTForImageClassification
     except ImportError:
         report.note("outputs equal to transformers'", "not run: it is not installed")
         return
-    bert = transformers.BertForMaskedLM(
-        transformers.BertConfig(
-            vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64
-        )
+    bert = BertForMaskedLM(
+        BertConfig(vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64)
     ).eval()
     ours = models.Bert(99, 32, 2, 4, 64, context=512).load_huggingface(bert.state_dict()).eval()
     tokens = real.randint(0, 99, (3, 20))
-    vit = transformers.ViTForImageClassification(
-        transformers.ViTConfig(
+    vit = ViTForImageClassification(
+        ViTConfig(
             hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, image_size=28, patch_size=7,
             num_channels=1, num_labels=10,
         )

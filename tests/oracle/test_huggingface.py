@@ -6,6 +6,10 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from oracle.torchvision_here import torchvision  # noqa: E402
+
+torchvision()  # transformers' vision models import it
+
 import fastnn  # noqa: E402
 from fastnn import models  # noqa: E402
 
