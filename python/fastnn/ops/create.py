@@ -28,7 +28,7 @@ def _shape(size, function):
 
 
 def _checked(shape, d, function):
-    if Size(shape).numel() * d.itemsize > _MAX_BYTES:
+    if math.prod(shape) * d.itemsize > _MAX_BYTES:
         raise RuntimeError(
             f"{function}: a tensor of shape {list(shape)} and dtype {d} needs {Size(shape).numel() * d.itemsize} bytes, "
             f"more than can be addressed; give smaller sizes"

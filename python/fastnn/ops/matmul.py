@@ -126,7 +126,13 @@ def matmul(input, other, *, out=None):
     n, m = input._a.ndim, other._a.ndim
     if n == 0 or m == 0:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {n}D and {m}D")
-    if n == 1 and m == 1:
+    graph = grad_mode.enabled and (input._fn is not None or other._fn is not None)
+    if n <= 2 and m <= 2 and not graph and input._a.shape[-1] == other._a.shape[0]:
+        # A vector is a matrix here without the bookkeeping of views.
+        a = input if n == 2 else wrap(input._a[None])
+        r = gemm(a, other if m == 2 else wrap(other._a[:, None]))
+        r._a = r._a.reshape(input._a.shape[: n - 1] + other._a.shape[1:])
+    elif n == 1 and m == 1:
         r = dot(input, other)
     elif m == 1:
         r = squeeze(matmul(input, unsqueeze(other, 1)), -1)
