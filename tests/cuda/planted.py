@@ -65,6 +65,8 @@ BUGS = [
         "finish<T>(p, v[l], z, r, col + l, to + l);\n        }\n      }", "gemm", "warptiled_f32_large", "tsan",
         "data race"),
     # ---- GEMM: mma.sync ----
+    Bug("mma: bfloat16 read as float16", "gemm_mma.cu", "return mma_run<bf16>", "return mma_run<f16>", "gemm_mma",
+        "mma_bf16_layouts", "plain"),
     Bug("mma: multiplies before its copies have landed", "gemm_mma.h", "cp_async_wait<kMmaStages - 2>",
         "cp_async_wait<kMmaStages - 1>", "gemm_mma", "mma_bf16_layouts", "plain"),
     Bug("mma: no barrier between the copies and their readers", "gemm_mma.h",
