@@ -3,10 +3,12 @@
 import numpy as np
 
 from .. import cuda_runtime as rt
+from ._composed import module
 from ._composed import package as twin
 from ._native import arrays, contiguous, described, has, is_float, native, ran, scratch, stream, wide
 
 _INT64 = np.dtype(np.int64)
+_twins = module("softmax")
 
 
 def _softmax(name, op):
@@ -88,7 +90,7 @@ def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothin
     """From logits [N, C] and class ids [N]: (loss, logsumexp of each row, sum of the weights that 'mean' divides by).
 
     Raises IndexError for an id outside [0, C): that much is looked at before the kernel runs."""
-    logits = twin.pixel_rows(logits)
+    logits = _twins.pixel_rows(logits)
     n, classes = logits.shape
     if not _taken(logits, target, weight) or n == 0 or classes == 0:
         return twin.cross_entropy(logits, target, weight, ignore_index, label_smoothing, reduction)
@@ -111,8 +113,8 @@ def cross_entropy_backward(dloss, logits, target, weight, ignore_index, label_sm
     """dlogits: for a kept row g ((a + b) softmax - a onehot - s / C w), a = (1 - s) w[t], b = s / C sum(w)."""
     if logits.ndim == 3:
         how = (weight, ignore_index, label_smoothing, reduction, lse, total_weight)
-        rows = cross_entropy_backward(dloss, twin.pixel_rows(logits), target, *how)
-        return twin.rows_to_pixels(rows, logits.shape)
+        rows = cross_entropy_backward(dloss, _twins.pixel_rows(logits), target, *how)
+        return _twins.rows_to_pixels(rows, logits.shape)
     if not _taken(logits, target, weight) or not logits.size or dloss.dtype != logits.dtype:
         return twin.cross_entropy_backward(
             dloss, logits, target, weight, ignore_index, label_smoothing, reduction, lse, total_weight
