@@ -111,6 +111,8 @@ template <class T, bool kAlongA, bool kAlongB, bool kElements, Tf32 kTf32>
 __global__ void __launch_bounds__(kMmaThreads, 1) mma_kernel(const GemmProblem p, int tiles_m, int tiles_n) {
   constexpr int kStep = 64 / sizeof(T), kDepth = std::is_same<T, float>::value ? 8 : 16;
   constexpr bool kFloat = std::is_same<T, float>::value, kSplit = kFloat && kTf32 == Tf32::Split;
+  // Split operands across k, both of them: two steps at once do not fit the registers of sm_120.
+  [[maybe_unused]] constexpr int kUnroll = kSplit && !kAlongA && !kAlongB ? 1 : 2;
   FASTNN_DYNAMIC_SHARED(unsigned char, shared);
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   int row = warp / 4 * 64, column = warp % 4 * 32;  // the warp's 64 x 32
@@ -139,7 +141,7 @@ __global__ void __launch_bounds__(kMmaThreads, 1) mma_kernel(const GemmProblem p
       fetch(s + kMmaStages - 1);
       if (s < 0) continue;
       const unsigned char* stage = shared + s % kMmaStages * kMmaStageBytes;
-#pragma unroll
+#pragma unroll kUnroll
       for (int k = 0; k < kStep; k += kDepth) {
         uint32_t y[2][4], y_low[2][4];
 #pragma unroll
