@@ -1,4 +1,4 @@
-// The implicit product of sm_90a: bfloat16 and float16 by TMA and wgmma, with gemm_wgmma.cu's ring. A persistent block
+// The implicit product of sm_90a: bfloat16 and float16 by TMA and wgmma, with wgmma_ring.h's ring. A persistent block
 // takes tile after tile of 128 x N sums (N 64, 128 or 256): the producer warpgroup's one thread lets TMA fill stages of
 // 64 of the sum, two consumer warpgroups multiply 64 x N each.
 //   forward, input  128 pixels x 64 channels at one tap come by one load in im2col mode; the tap is the load's offset,
@@ -12,22 +12,13 @@
 // stages (N 256) or six are at most 192 KB of the multiprocessor's 227, with 18 KB for the way out.
 #include "cuda/conv2d_implicit.h"
 #include "cuda/tensor_map.h"
+#include "cuda/wgmma_ring.h"
 
 namespace fastnn {
 namespace cuda {
 namespace {
 
-constexpr int kRows = 128, kDeep = 64, kConsumers = 2, kWgmmaThreads = 128 * (1 + kConsumers), kMaps = 4;
-constexpr int kPitch = 36, kStaging = 16 * kPitch;     // floats a warp has for its way out
-[[maybe_unused]] constexpr int kBox = 64 * kDeep * 2;  // bytes of 64 lines by 64
-
-template <int N>
-struct ConvRing {
-  static constexpr int stages = N == 256 ? 4 : 6;
-  static constexpr int a_bytes = kRows * kDeep * 2, stage_bytes = a_bytes + N * kDeep * 2;
-  static constexpr int staging = stages * stage_bytes, barriers = staging + kConsumers * 4 * kStaging * 4;
-  static constexpr int bytes = barriers + 2 * stages * 8;
-};
+constexpr int kMaps = 4;
 
 // The sub-problems of a launch (forward and weight have one): their maps, windows and first tiles.
 struct ConvMaps {
@@ -42,22 +33,10 @@ struct ConvSubs {
 
 template <class T, ConvTask kTask, int N>
 struct ConvProducer {
-  using R = ConvRing<N>;
   const ConvProblem& p;
   const ConvMaps& maps;
-  unsigned char* shared;
-  Mbarrier *full, *empty;
-  int stage = 0;
-  unsigned phase = 0;
+  Ring<N>& ring;
 
-  __device__ __forceinline__ unsigned char* begin_stage() {
-    mbarrier_wait(&empty[stage], phase ^ 1);
-    mbarrier_arrive_expect(&full[stage], R::stage_bytes);
-    return shared + stage * R::stage_bytes;
-  }
-  __device__ __forceinline__ void end_stage() {
-    if (++stage == R::stages) stage = 0, phase ^= 1;
-  }
   // All taps and channels of 128 pixels from (n, h, w) on.
   __device__ __forceinline__ void pixels(const ConvSubs& subs, int sub, int n, int h, int w, int column) {
     const ConvWindow &wh = subs.h[sub], &ww = subs.w[sub];
@@ -66,15 +45,15 @@ struct ConvProducer {
         int dh = subs.offset_h[sub] + r * wh.tap_step, dw = subs.offset_w[sub] + s * ww.tap_step;
         int tap = (wh.first + r * wh.first_step) * p.S + ww.first + s * ww.first_step;
         for (int c = 0; c < p.channels; c += kDeep) {
-          unsigned char* to = begin_stage();
-          tma_load_im2col(to, &maps.image[sub], &full[stage], c, w, h, n, dw, dh);
+          unsigned char* to = ring.begin();
+          tma_load_im2col(to, &maps.image[sub], ring.barrier(), c, w, h, n, dw, dh);
           for (int i = 0; i < N / 64; ++i) {
             if (kTask == ConvTask::Forward)
-              tma_load(to + R::a_bytes + i * kBox, &maps.other, &full[stage], c, tap, column + i * 64);
+              tma_load(to + ring.a_bytes + i * kBox, &maps.other, ring.barrier(), c, tap, column + i * 64);
             else
-              tma_load(to + R::a_bytes + i * kBox, &maps.other, &full[stage], column + i * 64, tap, c);
+              tma_load(to + ring.a_bytes + i * kBox, &maps.other, ring.barrier(), column + i * 64, tap, c);
           }
-          end_stage();
+          ring.next();
         }
       }
   }
@@ -82,20 +61,21 @@ struct ConvProducer {
   __device__ __forceinline__ void positions(int row, int unit, int units_of_tap, int begin, int end) {
     int q = begin % p.Q, y = begin / p.Q % p.P, n = begin / p.Q / p.P;
     for (int at = begin; at < end; at += kDeep) {
-      unsigned char* to = begin_stage();
-      for (int i = 0; i < kRows / 64; ++i) tma_load(to + i * kBox, &maps.other, &full[stage], row + i * 64, at, 0);
+      unsigned char* to = ring.begin();
+      for (int i = 0; i < kRows / 64; ++i) tma_load(to + i * kBox, &maps.other, ring.barrier(), row + i * 64, at, 0);
       int tap = unit / units_of_tap, part = unit % units_of_tap, r = tap / p.S, s = tap % p.S;
       for (int i = 0; i < N / 64; ++i) {
         // A tap too many lies behind the last column of dw: it is multiplied, and not stored.
         bool there = r < p.R;
-        tma_load_im2col(to + R::a_bytes + i * kBox, &maps.image[0], &full[stage], part * 64, q * p.stride_w - p.pad_w,
-                        y * p.stride_h - p.pad_h, n, there ? s * p.dilation_w : 0, there ? r * p.dilation_h : 0);
+        tma_load_im2col(to + ring.a_bytes + i * kBox, &maps.image[0], ring.barrier(), part * 64,
+                        q * p.stride_w - p.pad_w, y * p.stride_h - p.pad_h, n, there ? s * p.dilation_w : 0,
+                        there ? r * p.dilation_h : 0);
         if (++part == units_of_tap) {
           part = 0;
           if (++s == p.S) s = 0, ++r;
         }
       }
-      end_stage();
+      ring.next();
       for (q += kDeep; q >= p.Q; q -= p.Q)
         if (++y == p.P) y = 0, ++n;
     }
@@ -146,35 +126,21 @@ __device__ __forceinline__ void conv_warp_store(const ConvProblem& p, const floa
   }
 }
 
-#if defined(FASTNN_EMU) || (defined(__CUDA_ARCH_FEAT_SM90_ALL))
-#define FASTNN_CONV_HAS_WGMMA 1
-#endif
-
 template <class T, ConvTask kTask, int N>
 __global__ void __launch_bounds__(kWgmmaThreads, 1)
     conv_wgmma_kernel(const __grid_constant__ ConvMaps maps, const __grid_constant__ ConvSubs subs,
                       const __grid_constant__ ConvProblem p, int tiles_m, int tiles_n) {
-#ifdef FASTNN_CONV_HAS_WGMMA
+#ifdef FASTNN_HAS_WGMMA
   constexpr bool kWeight = kTask == ConvTask::Weight, kAlongA = !kWeight, kAlongB = kTask == ConvTask::Forward;
-  using R = ConvRing<N>;
   FASTNN_DYNAMIC_SHARED(unsigned char, shared);
-  Mbarrier* full = reinterpret_cast<Mbarrier*>(shared + R::barriers);
-  Mbarrier* empty = full + R::stages;
+  Ring<N> ring(shared);
   int group = threadIdx.x / 128;
-  if (threadIdx.x == 0) {
-    for (int s = 0; s < R::stages; ++s) {
-      mbarrier_init(&full[s], 1);
-      mbarrier_init(&empty[s], kConsumers * 4);  // one arrival a warp
-    }
-    mbarrier_fence_init();
-  }
-  __syncthreads();
   int units_of_tap = (p.channels + 63) / 64, total = p.N * p.P * p.Q;
   int64_t tiles = int64_t(tiles_m) * tiles_n, all = tiles * p.parts;
   if (group == 0) {
     registers_give<40>();
     if (threadIdx.x == 0) {
-      ConvProducer<T, kTask, N> producer{p, maps, shared, full, empty};
+      ConvProducer<T, kTask, N> producer{p, maps, ring};
       for (int64_t t = blockIdx.x; t < all; t += gridDim.x) {
         int tm, tn;
         tile_of(static_cast<int>(t % tiles), tiles_m, tiles_n, &tm, &tn);
@@ -193,11 +159,10 @@ __global__ void __launch_bounds__(kWgmmaThreads, 1)
     }
   } else {
     registers_take<232>();
-    int lane = threadIdx.x % 32, warp = threadIdx.x % 128 / 32, stage = 0;
-    unsigned phase = 0;
-    float* staging = reinterpret_cast<float*>(shared + R::staging) + (group - 1) * 4 * kStaging + warp * kStaging;
+    int lane = threadIdx.x % 32, warp = threadIdx.x % 128 / 32;
+    float* staging = ring.warp_staging(group);
     for (int64_t t = blockIdx.x; t < all; t += gridDim.x) {
-      int tm, tn, before = 0, steps, sub = 0, part = static_cast<int>(t / tiles);
+      int tm, tn, steps, sub = 0, part = static_cast<int>(t / tiles);
       tile_of(static_cast<int>(t % tiles), tiles_m, tiles_n, &tm, &tn);
       // Of the warp's 16 rows, lane by lane: where they go, -1 for none.
       int row = (group - 1) * 64 + warp * 16 + lane % 16;
@@ -218,36 +183,11 @@ __global__ void __launch_bounds__(kWgmmaThreads, 1)
               n * p.out_n + int64_t(wh.out + y * wh.out_step) * p.out_h + int64_t(ww.out + x * ww.out_step) * p.out_w;
       }
       float sum[N / 2];
-      if (steps == 0) {  // no tap reaches these pixels
-#pragma unroll
-        for (int i = 0; i < N / 2; ++i) sum[i] = 0;
-      }
-      for (int s = 0; s < steps; ++s) {
-        mbarrier_wait(&full[stage], phase);
-        uint32_t at = shared_address(shared + stage * R::stage_bytes);
-        uint64_t a = wgmma_descriptor(at + (group - 1) * kBox, kBox, 1024);
-        uint64_t b = wgmma_descriptor(at + R::a_bytes, kBox, 1024);
-        wgmma_fence();
-#pragma unroll
-        for (int k = 0; k < kDeep / 16; ++k)  // the next 16 of the sum: 32 bytes on, or 16 rows of 128 bytes
-          wgmma_m64<T, N, !kAlongA, !kAlongB>(sum, a + k * (kAlongA ? 2 : 128), b + k * (kAlongB ? 2 : 128),
-                                              s > 0 || k > 0);
-        wgmma_commit();
-        if (s > 0) {  // the stage before this one has been read
-          wgmma_wait<1>();
-          if (lane == 0) mbarrier_arrive(&empty[before]);
-        }
-        before = stage;
-        if (++stage == R::stages) stage = 0, phase ^= 1;
-      }
-      wgmma_wait<0>();
-      if (steps && lane == 0) mbarrier_arrive(&empty[before]);
+      ring.template consume<T, kAlongA, kAlongB>(group, steps, sum);  // no step: no tap reaches these pixels
       // Out by way of a few rows of shared memory of the warp's own, 32 columns at a time.
 #pragma unroll
       for (int i = 0; i < N / 32; ++i) {
-#pragma unroll
-        for (int e = 0; e < 16; ++e)
-          staging[(lane / 4 + e / 2 % 2 * 8) * kPitch + e / 4 * 8 + lane % 4 * 2 + e % 2] = sum[i * 16 + e];
+        stage_columns(staging, sum, i);
         __syncwarp();
         if constexpr (kWeight) {
           // Half a unit: a tap's channels, as many as there are.
@@ -282,11 +222,11 @@ void conv_wgmma_run(const ConvProblem& p, const ConvMaps& maps, const ConvSubs& 
   };
   // Wide tiles where they still make a wave of the device.
   if (cols <= 64)
-    go(conv_wgmma_kernel<T, kTask, 64>, 64, ConvRing<64>::bytes);
+    go(conv_wgmma_kernel<T, kTask, 64>, 64, Ring<64>::bytes);
   else if (cols > 128 && int64_t(tiles_m) * ((cols + 255) / 256) * p.parts >= device_multiprocessors())
-    go(conv_wgmma_kernel<T, kTask, 256>, 256, ConvRing<256>::bytes);
+    go(conv_wgmma_kernel<T, kTask, 256>, 256, Ring<256>::bytes);
   else
-    go(conv_wgmma_kernel<T, kTask, 128>, 128, ConvRing<128>::bytes);
+    go(conv_wgmma_kernel<T, kTask, 128>, 128, Ring<128>::bytes);
 }
 
 // The first and the last pixel that the first tap of a direction's windows meets, and the size of the box from there.

@@ -14,7 +14,7 @@ template <class T, int N>
 void wgmma_rung(const GemmArgs& g, bool bias_rows) {
   GemmOptions o;
   o.bias_rows = bias_rows;
-  wgmma_run<T, N>(problem_of(g, o), nullptr);
+  wgmma_run<T, N>(problem_of(g, o), g.dtype, nullptr);
 }
 void tensorcore(const GemmArgs& g, bool bias_rows) { gemm(g, {GemmVariant::Tensorcore, false, bias_rows}, nullptr); }
 }  // namespace
@@ -32,7 +32,7 @@ TEST(wgmma_f16) {
   check<f16>({72, 40, 264, 1, 0}, wgmma_rung<f16, 256>);
 }
 TEST(wgmma_wide_sums) {
-  check_wide<bf16>(72, 136, 64, [](const GemmProblem& p) { wgmma_run<bf16, 128>(p, nullptr); });
+  check_wide<bf16>(72, 136, 64, [](const GemmProblem& p) { wgmma_run<bf16, 128>(p, Dtype::BF16, nullptr); });
 }
 TEST(wgmma_persistent_batches) {
   check<bf16>({136, 136, 72, 0, 0, 8, 3}, wgmma_rung<bf16, 128>);
