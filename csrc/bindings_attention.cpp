@@ -17,11 +17,7 @@ struct Operand4 {
     bool fits = reinterpret_cast<uintptr_t>(view.data) % static_cast<size_t>(item) == 0 &&
                 (view.strides[3] == item || view.shape[3] == 1);
     for (int d = 0; d < 3; ++d) fits = fits && view.strides[d] % item == 0;
-    if (!fits) {
-      PyObject* copy = contiguous_copy(o);
-      keep = py::reinterpret_steal<py::object>(copy);
-      view_float(copy, view);
-    }
+    if (!fits) copy_view(view, keep);
     array = {view.data, view.strides[0] / item, view.strides[1] / item, view.strides[2] / item};
     return true;
   }

@@ -9,12 +9,7 @@ namespace {
 constexpr int64_t kGilFree = 1024;  // states and steps
 
 bool read_ids(PyObject* o, int ndim, ArrayView& v, py::object& keep) {
-  if (!view_array(o, v) || v.dtype != Dtype::I64 || v.ndim != ndim) return false;
-  if (v.contiguous() && reinterpret_cast<uintptr_t>(v.data) % 8 == 0) return true;
-  PyObject* copy = py::detail::npy_api::get().PyArray_NewCopy_(o, 0);
-  if (!copy) throw py::error_already_set();
-  keep = py::reinterpret_steal<py::object>(copy);
-  return view_array(copy, v);
+  return contiguous_ids(o, v, keep) && v.ndim == ndim;
 }
 const int64_t* ids(const ArrayView& v) { return reinterpret_cast<const int64_t*>(v.data); }
 

@@ -18,13 +18,7 @@ struct Ids {
   const int64_t* data = nullptr;
   int64_t n = 0;
   bool read(PyObject* o) {
-    if (!view_array(o, view) || view.dtype != Dtype::I64) return false;
-    if (!view.contiguous() || reinterpret_cast<uintptr_t>(view.data) % 8) {
-      PyObject* copy = py::detail::npy_api::get().PyArray_NewCopy_(o, 0);
-      if (!copy) throw py::error_already_set();
-      keep = py::reinterpret_steal<py::object>(copy);
-      view_array(copy, view);
-    }
+    if (!contiguous_ids(o, view, keep)) return false;
     data = reinterpret_cast<const int64_t*>(view.data);
     n = view.size();
     return true;

@@ -2,7 +2,7 @@
 // than a microsecond, and the call must not cost more than that.
 #include <cstring>
 
-#include "bindings.h"
+#include "fast_array.h"
 
 namespace fastnn {
 namespace {
@@ -75,19 +75,15 @@ bool readable(PyObject* a, int64_t es, int64_t* rs, int64_t* cs) {
 // The array itself, or a contiguous copy; a new reference.
 PyObject* as_readable(PyObject* a, int64_t es, int64_t* rs, int64_t* cs) {
   if (readable(a, es, rs, cs)) return Py_NewRef(a);
-  PyObject* copy = api->PyArray_NewCopy_(a, 0);
+  PyObject* copy = guarded([&] { return contiguous_copy(a); });
   if (copy) readable(copy, es, rs, cs);
   return copy;
 }
 
 // A new array; null with an error set where there is no memory.
 PyObject* fresh(PyObject* like, int nd, const Py_ssize_t* dims) {
-  try {
-    return new_array(py::reinterpret_borrow<py::dtype>(array(like)->descr), dims, nd).release().ptr();
-  } catch (py::error_already_set& e) {
-    e.restore();
-    return nullptr;
-  }
+  return guarded(
+      [&] { return new_array(py::reinterpret_borrow<py::dtype>(array(like)->descr), dims, nd).release().ptr(); });
 }
 
 // [first, last) bytes that an array's elements span.
@@ -259,7 +255,7 @@ PyObject* multiply(const char* fn, int nd, PyObject* a, PyObject* b, PyObject* b
              nullptr;
     if (dtype_code(bias) != code) return PyErr_Format(PyExc_TypeError, "%s: bias must have a's dtype", fn), nullptr;
     const bool as_is = reinterpret_cast<uintptr_t>(array(bias)->data) % es == 0 && array(bias)->strides[0] == es;
-    bias_ref.p = as_is ? Py_NewRef(bias) : api->PyArray_NewCopy_(bias, 0);
+    bias_ref.p = as_is ? Py_NewRef(bias) : guarded([&] { return contiguous_copy(bias); });
     if (!bias_ref.p) return nullptr;
     g.bias = array(bias_ref.p)->data;
   }

@@ -20,16 +20,6 @@ void contiguous_strides(const py::ssize_t* shape, int ndim, int64_t item, int64_
     item *= shape[d];
   }
 }
-py::object contiguous_copy(const ArrayView& x) {
-  if (x.contiguous()) {
-    py::object out = new_array(numpy_dtype(x.dtype), x.shape, x.ndim);
-    std::memcpy(data_of(out), x.data, static_cast<size_t>(x.size()) * size_of(x.dtype));
-    return out;
-  }
-  PyObject* copy = py::detail::npy_api::get().PyArray_NewCopy_(x.object, 0);
-  if (!copy) throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(copy);
-}
 
 // The operands' part that all share; false where index does not fit x.
 bool describe(const py::ssize_t* shape, int ndim, int64_t dim, const ArrayView& index, AlongArgs& a) {
@@ -172,7 +162,7 @@ PyObject* scatter(PyObject* const* args, Py_ssize_t nargs) {
     }
     a.other = number;
   }
-  py::object out = contiguous_copy(x);
+  py::object out = py::reinterpret_steal<py::object>(contiguous_copy(x.object));
   a.dtype = x.dtype;
   a.x = data_of(out);
   int64_t strides[kMaxDims];
@@ -230,12 +220,9 @@ template <bool Product, bool Reverse>
 PyObject* running(PyObject* const* args, Py_ssize_t nargs) {
   ArrayView x;
   int64_t dim;
-  if (nargs != 2 || !view_aligned(args[0], x) || !read_int(args[1], dim) || dim < 0 || dim >= x.ndim) return nullptr;
+  if (nargs != 2 || !view_array(args[0], x) || !read_int(args[1], dim) || dim < 0 || dim >= x.ndim) return nullptr;
   py::object keep;
-  if (!x.contiguous()) {
-    keep = contiguous_copy(x);
-    view_array(keep.ptr(), x);
-  }
+  make_contiguous(x, keep);
   py::object out = new_array(numpy_dtype(x.dtype == Dtype::Bool ? Dtype::I64 : x.dtype), x.shape, x.ndim);
   ScanArgs s{};
   s.dtype = x.dtype;

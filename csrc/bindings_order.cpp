@@ -9,22 +9,13 @@ namespace {
 
 constexpr int64_t kGilFree = 2048;
 
-// A C-contiguous, aligned array of a dtype that view_array takes; `keep` owns the copy where one was needed.
-bool contiguous_any(PyObject* o, ArrayView& v, py::object& keep) {
-  if (!view_array(o, v)) return false;
-  if (v.contiguous() && reinterpret_cast<uintptr_t>(v.data) % size_of(v.dtype) == 0) return true;
-  PyObject* copy = py::detail::npy_api::get().PyArray_NewCopy_(o, 0);
-  if (!copy) throw py::error_already_set();
-  keep = py::reinterpret_steal<py::object>(copy);
-  return view_array(copy, v);
-}
-
 // (values, indices) of x along dim; null where no kernel is for it.
 PyObject* ordered(PyObject* array, PyObject* dim_object, Order order, int64_t k, bool descending) {
   ArrayView x;
   py::object keep;
   int64_t dim;
-  if (!read_int(dim_object, dim) || !contiguous_any(array, x, keep) || dim < 0 || dim >= x.ndim) return nullptr;
+  if (!read_int(dim_object, dim) || !view_array(array, x) || dim < 0 || dim >= x.ndim) return nullptr;
+  make_contiguous(x, keep);
   OrderArgs a{};
   a.dtype = x.dtype;
   a.order = order;

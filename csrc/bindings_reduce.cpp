@@ -53,9 +53,7 @@ struct Input {
     for (int d = 0; d < view.ndim; ++d) whole &= view.strides[d] % item == 0;
     if (whole) set();
     if (!whole || !can_reduce(r)) {
-      PyObject* copy = contiguous_copy(view.object);
-      keep = py::reinterpret_steal<py::object>(copy);
-      view_float(copy, view);
+      copy_view(view, keep);
       set();
     }
   }
@@ -205,12 +203,7 @@ PyObject* places(bool max, bool with_values, PyObject* const* args, Py_ssize_t n
   if (n < 1 || n > 3 || (n > 2 && !read_flag(args[2], in.keepdim)) || PyTuple_Check(dim) ||
       (with_values && dim == Py_None) || !in.read(args[0], dim))
     return nullptr;
-  if (!in.view.contiguous() || in.keep) {  // a copy that read() made may have another order than C's
-    PyObject* copy = contiguous_copy(in.view.object);
-    in.keep = py::reinterpret_steal<py::object>(copy);
-    view_float(copy, in.view);
-    in.set();
-  }
+  make_contiguous(in.view, in.keep);
   int64_t outer = 1, length = 1, inner = 1;
   for (int d = 0; d < in.view.ndim; ++d) {
     if (in.r.reduced >> d & 1) {

@@ -123,14 +123,7 @@ struct CrossEntropy {
       return false;
     a.inner = logits.ndim == 3 ? logits.shape[2] : 1;
     a.rows = logits.shape[0] * a.inner;
-    if (!view_array(args[1], target) || target.dtype != Dtype::I64 || target.ndim != 1) return false;
-    if (target.shape[0] != a.rows) return false;
-    if (!target.contiguous() || reinterpret_cast<uintptr_t>(target.data) % 8) {
-      PyObject* copy = py::detail::npy_api::get().PyArray_NewCopy_(target.object, 0);
-      if (!copy) throw py::error_already_set();
-      keep_target = py::reinterpret_steal<py::object>(copy);
-      view_array(copy, target);
-    }
+    if (!contiguous_ids(args[1], target, keep_target) || target.ndim != 1 || target.shape[0] != a.rows) return false;
     a.dtype = logits.dtype;
     a.logits = logits.data;
     a.classes = logits.shape[1];

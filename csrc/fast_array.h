@@ -110,13 +110,26 @@ inline bool read_number(PyObject* o, double& value) {
 
 inline char* data_of(const py::object& array) { return py::detail::array_proxy(array.ptr())->data; }
 
-// A C-contiguous, aligned view of a float array; `keep` owns the copy where one was needed.
+// The same elements, C-contiguous in a fresh array that `keep` owns.
+inline void copy_view(ArrayView& v, py::object& keep) {
+  keep = py::reinterpret_steal<py::object>(contiguous_copy(v.object));
+  view_array(keep.ptr(), v);
+}
+// The same elements, C-contiguous and aligned; `keep` owns the copy where one was needed.
+inline void make_contiguous(ArrayView& v, py::object& keep) {
+  if (!v.contiguous() || reinterpret_cast<uintptr_t>(v.data) % size_of(v.dtype)) copy_view(v, keep);
+}
+// A contiguous view of a float array.
 inline bool contiguous(PyObject* o, ArrayView& v, py::object& keep) {
   if (!view_float(o, v)) return false;
-  if (v.contiguous() && reinterpret_cast<uintptr_t>(v.data) % size_of(v.dtype) == 0) return true;
-  PyObject* copy = contiguous_copy(o);
-  keep = py::reinterpret_steal<py::object>(copy);
-  return view_float(copy, v);
+  make_contiguous(v, keep);
+  return true;
+}
+// A contiguous view of an int64 array.
+inline bool contiguous_ids(PyObject* o, ArrayView& v, py::object& keep) {
+  if (!view_array(o, v) || v.dtype != Dtype::I64) return false;
+  make_contiguous(v, keep);
+  return true;
 }
 
 inline bool read_int(PyObject* o, int64_t& value) {
