@@ -1,5 +1,6 @@
 // Strided arrays made contiguous: dimensions merged, matrices of what is left turned by the kernel copy_matrix.
-// Whatever needs its operand contiguous comes here: bindings (fast_array.h), contiguous(), a reshape that cannot be a view.
+// Whatever needs its operand contiguous comes here: bindings (fast_array.h), contiguous(), a reshape that cannot be a
+// view.
 #pragma once
 #include "bindings.h"
 

@@ -446,7 +446,7 @@ def test_channels_last(depthwise):
 
 
 def test_convolution_variants():
-    """Each rung gives the same; the implicit one adds a residual, refuses what it does not take, and says so."""
+    """Each rung gives the same, with a sum and relu too; the implicit one says so where it does not take a shape."""
     x, w, b = (T.randn(*s) for s in ((2, 8, 9, 7), (12, 8, 3, 3), (12,)))
     want = F.conv2d(x.double(), w.double(), b.double(), 2, 1).numpy()
     x, w, b = x.cuda(), w.cuda(), b.cuda()
@@ -464,13 +464,17 @@ def test_convolution_variants():
     from fastnn.backend import cuda_kernels as k
 
     how = ((2, 2), (1, 1), (1, 1), 1)
-    residual = T.randn(*want.shape)
-    for given in (residual.cuda(), residual.cuda().contiguous(memory_format=T.channels_last)):
-        y = k.conv2d(x._a, w._a, b._a, *how, "relu", residual=given._a)
-        sums = np.maximum(want + residual.numpy(), 0)
-        np.testing.assert_allclose(T.backend.cuda_runtime.arrays.asnumpy(y), sums, rtol=1e-5, atol=1e-5)
-    with pytest.raises(ValueError, match="residual"), T.kernels(conv="im2col"):
-        k.conv2d(x._a, w._a, b._a, *how, residual=residual.cuda()._a)
+    z = T.randn(*want.shape)
+    sums = np.maximum(want + z.numpy(), 0)
+    for variant, kernel in (("auto", "conv2d_implicit"), ("im2col", "conv2d"), ("naive", "relu")):
+        for given in (z.cuda(), z.cuda().contiguous(memory_format=T.channels_last)):
+            ran = k._native.launched.get(kernel, 0)
+            with T.kernels(conv=variant):
+                y = k.conv2d_add_relu(x._a, w._a, b._a, given._a, 1.0, *how)
+            np.testing.assert_allclose(T.backend.cuda_runtime.arrays.asnumpy(y), sums, rtol=1e-5, atol=1e-5)
+            assert k._native.launched[kernel] == ran + 1
+    with pytest.raises(RuntimeError, match="expected z of shape"):
+        k.conv2d_add_relu(x._a, w._a, b._a, z.cuda()._a[:1], 1.0, *how)
 
 
 @pytest.mark.parametrize("where", ["cpu", "cuda"])

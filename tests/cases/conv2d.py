@@ -192,4 +192,28 @@ def _acts():
             )
 
 
-CASES = [case for name, row in SHAPES.items() for case in _cases(name, *row)] + list(_acts())
+def _sums():
+    def reference(x, w, bias, z, alpha, *how):
+        return np.maximum(_pre(x, w, bias, *how) + alpha * z, 0)
+
+    def bound(x, w, bias, z, alpha, *how):
+        sums = _pre(np.abs(x), np.abs(w), np.abs(bias), *how) + np.abs(alpha * z)
+        return np.sqrt(w[0].size + 2) * sums
+
+    for name, alpha in (("lenet2", 1.0), ("3x3_groups", -0.5), ("dilated_s2", 2.0)):
+        x, w, *how = SHAPES[name]
+        y = (x[0], w[0], *_size(x, w, *how[:3]))
+        yield Case(
+            "conv2d_add_relu",
+            name,
+            lambda rng, t, shapes=(x, w, w[:1], y), alpha=alpha, how=how: (
+                *(rng.standard_normal(s).astype(t) for s in shapes),
+                alpha,
+                *how,
+            ),
+            reference,
+            bound,
+        )
+
+
+CASES = [case for name, row in SHAPES.items() for case in _cases(name, *row)] + [*_acts(), *_sums()]

@@ -1,8 +1,7 @@
 """A convolution and what follows it in one kernel: torch's cudnn_convolution_relu and cudnn_convolution_add_relu. Where a
-gradient is wanted, and where no kernel does it at once, they are made of conv2d, add and relu."""
+gradient is wanted they are made of conv2d, add and relu."""
 
 from .._tape import grad_mode
-from ..backend import variants
 from ..tensor import Tensor, wrap
 from .activation import relu
 from .conv2d import _check_windows, batched, check, conv2d, numbers
@@ -28,20 +27,12 @@ def _fused(function, input, weight, bias, stride, padding, dilation, groups, z=N
                 f"{function}: expected z of shape {list(shape)} and dtype {x.dtype}, but got {list(z._a.shape)} and {z.dtype}"
             )
     tracked = grad_mode.enabled and any(t is not None and t._fn is not None for t in (x, w, bias, z))
-    arrays = x._a, w._a, None if bias is None else bias._a, stride, padding, dilation, groups, "relu"
-    if not tracked and z is None:
-        return wrap(Tensor._k.conv2d(*arrays))
-    at_once = x.device.type == "cuda" and x._a.dtype.itemsize < 8 and x._a.size and w._a.size
-    if not tracked and at_once and _has_kernel() and not variants.in_force("gemm", "conv"):
-        return wrap(Tensor._k.conv2d(*arrays, residual=(z if alpha == 1.0 else z * alpha)._a))
+    if not tracked and x.is_floating_point():
+        arrays, how = (x._a, w._a, None if bias is None else bias._a), (stride, padding, dilation, groups)
+        k = Tensor._k
+        return wrap(k.conv2d(*arrays, *how, "relu") if z is None else k.conv2d_add_relu(*arrays, z._a, alpha, *how))
     r = conv2d(x, w, bias, stride, padding, dilation, groups)
     return relu(r if z is None else add(r, z, alpha=alpha))
-
-
-def _has_kernel():
-    from ..backend import cuda_runtime
-
-    return hasattr(cuda_runtime.native, "conv2d")
 
 
 def cudnn_convolution_relu(input, weight, bias, stride, padding, dilation, groups):

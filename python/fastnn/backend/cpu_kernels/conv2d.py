@@ -13,11 +13,12 @@ import numpy as np
 from fastnn import _cpu
 
 from .. import variants
-from ..numpy_kernels.conv2d import Convolutions, in_float32, sixteen_bits
+from ..numpy_kernels.conv2d import Convolutions, check_summand, in_float32, sixteen_bits
+from .elementwise import axpy_, relu
 from .gemm import bmm
 
 __all__ = [
-    "conv2d", "conv2d_backward_input", "conv2d_backward_weight", "conv3d", "conv3d_backward_input",
+    "conv2d", "conv2d_add_relu", "conv2d_backward_input", "conv2d_backward_weight", "conv3d", "conv3d_backward_input",
     "conv3d_backward_weight",
 ]  # fmt: skip
 
@@ -100,3 +101,11 @@ conv2d_backward_input = _backward_input("conv2d_backward_input", _flat)
 conv3d_backward_input = _backward_input("conv3d_backward_input", _solid)
 conv2d_backward_weight = _backward_weight("conv2d_backward_weight", _flat)
 conv3d_backward_weight = _backward_weight("conv3d_backward_weight", _solid)
+
+
+def conv2d_add_relu(x, w, bias, z, alpha, stride, padding, dilation, groups):
+    if sixteen_bits(x, w, bias, z):
+        return in_float32(conv2d_add_relu, (x, w, bias, z), alpha, stride, padding, dilation, groups)
+    y = conv2d(x, w, bias, stride, padding, dilation, groups)
+    check_summand(y, z)
+    return relu(axpy_(y, z, alpha), y)

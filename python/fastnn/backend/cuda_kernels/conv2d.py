@@ -7,7 +7,7 @@ is, and the result of one lies so too; others are turned on the way in, and the 
 """
 
 from .. import variants
-from ..numpy_kernels.conv2d import _check_shape, _output, _same_dtype
+from ..numpy_kernels.conv2d import _check_shape, _output, _same_dtype, check_summand
 from ._composed import module
 from ._native import (
     arrays,
@@ -24,6 +24,7 @@ from ._native import (
     scratch,
     stream,
 )  # fmt: skip
+from .elementwise import axpy_, mul, relu
 from .gemm import _ACT, options, tf32
 
 twin = module("conv2d")
@@ -43,9 +44,7 @@ def _sizes(x, w, out, stride, padding, dilation, groups):
     return numbers, depth
 
 
-def _im2col(task, sizes, first, second, bias, residual, out, act):
-    if residual is not None:
-        raise ValueError("conv2d: a residual is added by the variant 'implicit' alone")
+def _im2col(task, sizes, first, second, bias, out, act):
     memory, address = scratch(native.conv2d_workspace(task, *sizes, code(out.dtype)))
     native.conv2d(
         task, *sizes, described(contiguous(first)), described(contiguous(second)), described(contiguous(bias)),
@@ -66,7 +65,7 @@ def _empty(shape, dtype, last):
     return from_last(arrays.empty((n, h, w, c), dtype))
 
 
-def _implicit(task, sizes, first, second, bias, residual, out, act):
+def _implicit(task, sizes, first, second, bias, out, act, residual=None):
     given = task, *sizes, described(_dense(first)), described(_dense(second)), described(contiguous(bias))
     if residual is not None:
         residual = described(from_last(as_last(residual)) if is_last(out) else contiguous(residual))
@@ -96,30 +95,33 @@ def _naive():
     return variants.current("conv") == "naive"
 
 
+def _plan(name, dims, x, w, bias, stride, padding, dilation, groups):
+    """(rung, sizes, the array to write) of a checked convolution; None where no kernel takes it."""
+    if not is_float(x.dtype) or not (x.size and w.size) or _naive():
+        return None
+    out = _output(name, dims, x.shape, w.shape, stride, padding, dilation, groups)
+    _same_dtype(name, "input", x, "weight", w)
+    if bias is not None:
+        _check_shape(name, "bias", bias, w.shape[:1])
+        _same_dtype(name, "input", x, "bias", bias)
+    sizes = _sizes(x.shape, w.shape, out, stride, padding, dilation, groups)
+    rung = _rung(dims, sizes, x.dtype)
+    y = _empty((x.shape[0], w.shape[0], *out), x.dtype, rung is _implicit and (is_last(x) or is_last(w)))
+    return rung, sizes, y
+
+
 def _make(dims):
     name = f"conv{dims}d"
     forward, backward_input, backward_weight = (
         getattr(twin, name + part) for part in ("", "_backward_input", "_backward_weight")
     )
 
-    def conv(x, w, bias, stride, padding, dilation, groups, act="none", residual=None):
-        if not is_float(x.dtype) or not (x.size and w.size) or _naive() or act not in _ACT:
-            if residual is not None:
-                raise ValueError(f"{name}: a residual is added by the variant 'implicit' alone")
+    def conv(x, w, bias, stride, padding, dilation, groups, act="none"):
+        planned = _plan(name, dims, x, w, bias, stride, padding, dilation, groups) if act in _ACT else None
+        if planned is None:
             return forward(x, w, bias, stride, padding, dilation, groups, act)
-        out = _output(name, dims, x.shape, w.shape, stride, padding, dilation, groups)
-        _same_dtype(name, "input", x, "weight", w)
-        if bias is not None:
-            _check_shape(name, "bias", bias, w.shape[:1])
-            _same_dtype(name, "input", x, "bias", bias)
-        shape = (x.shape[0], w.shape[0], *out)
-        if residual is not None:
-            _check_shape(name, "residual", residual, shape)
-            _same_dtype(name, "input", x, "residual", residual)
-        sizes = _sizes(x.shape, w.shape, out, stride, padding, dilation, groups)
-        rung = _rung(dims, sizes, x.dtype)
-        y = _empty(shape, x.dtype, rung is _implicit and (is_last(x) or is_last(w)))
-        return rung(_FORWARD, sizes, x, w, bias, residual, y, _ACT[act])
+        rung, sizes, y = planned
+        return rung(_FORWARD, sizes, x, w, bias, y, _ACT[act])
 
     def conv_input(dy, w, x_shape, stride, padding, dilation, groups):
         if not is_float(dy.dtype) or not (dy.size and w.size) or _naive():
@@ -131,7 +133,7 @@ def _make(dims):
         sizes = _sizes(x_shape, w.shape, out, stride, padding, dilation, groups)
         rung = _rung(dims, sizes, dy.dtype)
         dx = _empty(tuple(x_shape), dy.dtype, rung is _implicit and (is_last(dy) or is_last(w)))
-        return rung(_INPUT, sizes, dy, w, None, None, dx, 0)
+        return rung(_INPUT, sizes, dy, w, None, dx, 0)
 
     def conv_weight(dy, x, w_shape, stride, padding, dilation, groups):
         if not is_float(dy.dtype) or not (dy.size and x.size) or _naive():
@@ -142,14 +144,29 @@ def _make(dims):
         _same_dtype(fn, "dy", dy, "input", x)
         dw = arrays.empty(tuple(w_shape), dy.dtype)
         sizes = _sizes(x.shape, w_shape, out, stride, padding, dilation, groups)
-        return _rung(dims, sizes, dy.dtype)(_WEIGHT, sizes, x, dy, None, None, dw, 0)
+        return _rung(dims, sizes, dy.dtype)(_WEIGHT, sizes, x, dy, None, dw, 0)
 
     return conv, conv_input, conv_weight
 
 
 conv2d, conv2d_backward_input, conv2d_backward_weight = _make(2)
 conv3d, conv3d_backward_input, conv3d_backward_weight = _make(3)
+
+
+def conv2d_add_relu(x, w, bias, z, alpha, stride, padding, dilation, groups):
+    """As the twin; `implicit` adds and clamps where it writes, the other rungs' results are read once more."""
+    how = stride, padding, dilation, groups
+    planned = _plan("conv2d_add_relu", 2, x, w, bias, *how)
+    if planned is None or planned[0] is not _implicit:
+        y = conv2d(x, w, bias, *how)
+        check_summand(y, z)
+        return relu(axpy_(y, z, alpha), out=y)
+    _, sizes, y = planned
+    check_summand(y, z)
+    return _implicit(_FORWARD, sizes, x, w, bias, y, _ACT["relu"], z if alpha == 1 else mul(z, alpha))
+
+
 __all__ = [
-    "conv2d", "conv2d_backward_input", "conv2d_backward_weight", "conv3d", "conv3d_backward_input",
+    "conv2d", "conv2d_add_relu", "conv2d_backward_input", "conv2d_backward_weight", "conv3d", "conv3d_backward_input",
     "conv3d_backward_weight",
 ] if has("conv2d") else []  # fmt: skip

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from .. import variants
+from .elementwise import axpy_, relu
 from .gemm import _ACTS, bmm
 
 __all__ = [
-    "conv2d", "conv2d_backward_input", "conv2d_backward_weight", "conv3d", "conv3d_backward_input",
+    "conv2d", "conv2d_add_relu", "conv2d_backward_input", "conv2d_backward_weight", "conv3d", "conv3d_backward_input",
     "conv3d_backward_weight",
 ]  # fmt: skip
 
@@ -225,6 +226,21 @@ def conv2d(x, w, bias, stride, padding, dilation, groups, act="none"):
     if sixteen_bits(x, w, bias):
         return in_float32(conv2d, (x, w, bias), stride, padding, dilation, groups, act)
     return _flat.forward(x, w, bias, stride, padding, dilation, groups, act)
+
+
+def check_summand(y, z):
+    """z as conv2d_add_relu adds it to the convolution y."""
+    _check_shape("conv2d_add_relu", "z", z, y.shape)
+    _same_dtype("conv2d_add_relu", "input", y, "z", z)
+
+
+def conv2d_add_relu(x, w, bias, z, alpha, stride, padding, dilation, groups):
+    """max(conv2d(x, w, bias, ...) + alpha·z, 0), z of the convolution's shape and dtype."""
+    if sixteen_bits(x, w, bias, z):
+        return in_float32(conv2d_add_relu, (x, w, bias, z), alpha, stride, padding, dilation, groups)
+    y = conv2d(x, w, bias, stride, padding, dilation, groups)
+    check_summand(y, z)
+    return relu(axpy_(y, z, alpha), out=y)
 
 
 def conv2d_backward_input(dy, w, x_shape, stride, padding, dilation, groups):
