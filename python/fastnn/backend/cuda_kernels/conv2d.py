@@ -8,6 +8,7 @@ is, and the result of one lies so too; others are turned on the way in, and the 
 
 from .. import variants
 from ..numpy_kernels.conv2d import _check_shape, _output, _same_dtype, check_summand
+from . import elementwise
 from ._composed import module
 from ._native import (
     arrays,
@@ -24,7 +25,6 @@ from ._native import (
     scratch,
     stream,
 )  # fmt: skip
-from .elementwise import axpy_, mul, relu
 from .gemm import _ACT, options, tf32
 
 twin = module("conv2d")
@@ -160,10 +160,10 @@ def conv2d_add_relu(x, w, bias, z, alpha, stride, padding, dilation, groups):
     if planned is None or planned[0] is not _implicit:
         y = conv2d(x, w, bias, *how)
         check_summand(y, z)
-        return relu(axpy_(y, z, alpha), out=y)
+        return elementwise.relu(elementwise.axpy_(y, z, alpha), out=y)
     _, sizes, y = planned
     check_summand(y, z)
-    return _implicit(_FORWARD, sizes, x, w, bias, y, _ACT["relu"], z if alpha == 1 else mul(z, alpha))
+    return _implicit(_FORWARD, sizes, x, w, bias, y, _ACT["relu"], z if alpha == 1 else elementwise.mul(z, alpha))
 
 
 __all__ = [
