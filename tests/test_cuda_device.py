@@ -445,6 +445,19 @@ def test_channels_last(depthwise):
         np.testing.assert_allclose(c, a, rtol=2e-4, atol=2e-6)
 
 
+def test_memory_order():
+    """Elementwise results lie in memory as the first operand of their size does, without its gaps."""
+    x = T.randn(2, 6, 5, 4).cuda()
+    turned = x.permute(3, 1, 0, 2)
+    gaps = x[:, ::2].permute(0, 3, 2, 1)
+    for y in (-turned, turned + 1, 1 - turned, turned * x[0, 0, 0, 0], turned > 0, T.where(turned > 0, turned, 0),
+              turned.clamp(0, 1), F.gelu(turned), turned.half(), turned * T.randn(4, 6, 2, 5).cuda()):  # fmt: skip
+        assert y.stride() == turned.stride()
+    assert (gaps * 2).stride() == (60, 1, 4, 20)
+    assert (x[:1, :1].permute(0, 3, 2, 1).expand(3, 4, 5, 2) * 2).is_contiguous()
+    np.testing.assert_array_equal((gaps * 2).cpu().numpy(), 2 * gaps.cpu().numpy())
+
+
 def test_convolution_variants():
     """Each rung gives the same, with a sum and relu too; the implicit one says so where it does not take a shape."""
     x, w, b = (T.randn(*s) for s in ((2, 8, 9, 7), (12, 8, 3, 3), (12,)))

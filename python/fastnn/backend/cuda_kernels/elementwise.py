@@ -4,7 +4,7 @@ composed on the device."""
 import numpy as np
 
 from ._composed import package as twin
-from ._native import arrays, code, described, from_last, has, is_float, is_last, native, ndarray, ran, stream
+from ._native import arrays, code, described, has, is_float, native, ndarray, ran, stream
 
 _ops = native.elementwise_ops if has("elementwise") else {}
 _INT = (np.dtype(np.int64), np.dtype(np.int32))
@@ -35,13 +35,22 @@ def _takes(name, dtype):
     return is_float(dtype) or (dtype in _INT and name in _INTEGER_OPS)
 
 
-def _goes_along(x, y):
-    """Whether x, an image whose channels lie last, and y can be taken as [N, H, W, C], with a result of x's shape."""
-    if not isinstance(y, ndarray) or not y.ndim:
-        return True
-    if y.ndim != 4:
-        return False
-    return is_last(y) if y.shape == x.shape else all(n in (1, m) for n, m in zip(y.shape, x.shape, strict=True))
+def _empty(shape, dtype, *operands):
+    """A new array in the memory order of the first operand of its size, so that channels which lie last stay so."""
+    for a in operands:
+        if isinstance(a, ndarray) and a.shape == shape and (a.flags.c_contiguous or 0 not in a.strides):
+            if a.flags.c_contiguous:
+                break
+            outermost = sorted(range(a.ndim), key=[max(s, -s) for s in a.strides].__getitem__, reverse=True)
+            places = sorted(range(a.ndim), key=outermost.__getitem__)
+            return arrays.empty([shape[d] for d in outermost], dtype).transpose(places)
+    return arrays.empty(shape, dtype)
+
+
+def _shape(*operands):
+    """The shape that they broadcast to."""
+    shapes = {a.shape for a in operands if isinstance(a, ndarray)}
+    return shapes.pop() if len(shapes) == 1 else np.broadcast_shapes(*shapes)
 
 
 def _binary(name, result=None, p=lambda *more: (0.0, 0.0), kernel=None):
@@ -54,9 +63,6 @@ def _binary(name, result=None, p=lambda *more: (0.0, 0.0), kernel=None):
             *more, out = more
         a, b = x, y
         if isinstance(x, ndarray):
-            if out is None and is_last(x) and _goes_along(x, y):
-                y = y.transpose(0, 2, 3, 1) if isinstance(y, ndarray) and y.ndim else y
-                return from_last(f(x.transpose(0, 2, 3, 1), y, *more))
             dtype = x.dtype
             if isinstance(y, ndarray):
                 if y.dtype != dtype:
@@ -72,10 +78,7 @@ def _binary(name, result=None, p=lambda *more: (0.0, 0.0), kernel=None):
         if not known or a is None or b is None or (out is not None and out.dtype != (result or dtype)):
             return composed(x, y, *more) if out is None else composed(x, y, *more, out=out)
         if out is None:
-            shape = getattr(a, "shape", ())
-            if getattr(b, "shape", ()) != shape:
-                shape = np.broadcast_shapes(shape, getattr(b, "shape", ()))
-            out = arrays.empty(shape, result or dtype)
+            out = _empty(_shape(a, b), result or dtype, a, b)
         return run(kernel, out, a, b, None, *p(*more), dtype)
 
     f.__name__ = f.__qualname__ = name
@@ -87,16 +90,14 @@ def _unary(name, result=None, p=lambda *more: (0.0, 0.0), kernel=None):
     kernel = kernel or name
 
     def f(x, *more, out=None):
-        if len(more) and (isinstance(more[-1], ndarray) or more[-1] is None) and name not in ("clamp",):
+        if len(more) and (isinstance(more[-1], ndarray) or more[-1] is None):
             *more, out = more
-        if out is None and is_last(x):
-            return from_last(f(x.transpose(0, 2, 3, 1), *more))
         if not _takes(kernel, x.dtype) or (
             out is not None and (out.dtype != (result or x.dtype) or out.shape != x.shape)
         ):
             return composed(x, *more) if out is None else composed(x, *more, out=out)
         if out is None:
-            out = arrays.empty(x.shape, result or x.dtype)
+            out = _empty(x.shape, result or x.dtype, x)
         return run(kernel, out, x, None, None, *p(*more), x.dtype)
 
     f.__name__ = f.__qualname__ = name
@@ -125,38 +126,28 @@ _numbers = (int, float, np.generic, type(None))
 def clamp(x, lo=None, hi=None, out=None):
     if not is_float(x.dtype) or not (isinstance(lo, _numbers) and isinstance(hi, _numbers)):
         return twin.clamp(x, lo, hi, out)
-    if out is None and is_last(x):
-        return from_last(clamp(x.transpose(0, 2, 3, 1), lo, hi))
-    target = arrays.empty(x.shape, x.dtype) if out is None else out
+    target = _empty(x.shape, x.dtype, x) if out is None else out
     return run("clamp", target, x, None, None, *_bounds(lo, hi), x.dtype)
 
 
 def clamp_backward(dy, x, lo=None, hi=None):
     if not is_float(x.dtype) or dy.dtype != x.dtype or not (isinstance(lo, _numbers) and isinstance(hi, _numbers)):
         return twin.clamp_backward(dy, x, lo, hi)
-    if dy.shape == x.shape and is_last(x) and is_last(dy):
-        return from_last(clamp_backward(dy.transpose(0, 2, 3, 1), x.transpose(0, 2, 3, 1), lo, hi))
-    shape = np.broadcast_shapes(dy.shape, x.shape)
-    return run("clamp_backward", arrays.empty(shape, x.dtype), dy, x, None, *_bounds(lo, hi), x.dtype)
+    return run("clamp_backward", _empty(_shape(dy, x), x.dtype, dy, x), dy, x, None, *_bounds(lo, hi), x.dtype)
 
 
 def gelu(x, approximate="none", out=None):
     if not is_float(x.dtype):
         return twin.gelu(x, approximate, out)
-    if out is None and is_last(x):
-        return from_last(gelu(x.transpose(0, 2, 3, 1), approximate))
-    target = arrays.empty(x.shape, x.dtype) if out is None else out
+    target = _empty(x.shape, x.dtype, x) if out is None else out
     return run("gelu" if approximate == "none" else "gelu_tanh", target, x, None, None, 0.0, 0.0, x.dtype)
 
 
 def gelu_backward(dy, x, approximate="none"):
     if not is_float(x.dtype) or dy.dtype != x.dtype:
         return twin.gelu_backward(dy, x, approximate)
-    if dy.shape == x.shape and is_last(x) and is_last(dy):
-        return from_last(gelu_backward(dy.transpose(0, 2, 3, 1), x.transpose(0, 2, 3, 1), approximate))
     name = "gelu_backward" if approximate == "none" else "gelu_tanh_backward"
-    shape = np.broadcast_shapes(dy.shape, x.shape)
-    return run(name, arrays.empty(shape, x.dtype), dy, x, None, 0.0, 0.0, x.dtype)
+    return run(name, _empty(_shape(dy, x), x.dtype, dy, x), dy, x, None, 0.0, 0.0, x.dtype)
 
 
 def where(c, a, b, out=None):
@@ -168,8 +159,7 @@ def where(c, a, b, out=None):
     x, y = ((v if v.dtype == dtype else None) if isinstance(v, ndarray) else _number(v, dtype) for v in (a, b))
     if x is None or y is None:
         return twin.where(c, a, b, out)
-    shape = np.broadcast_shapes(c.shape, getattr(a, "shape", ()), getattr(b, "shape", ()))
-    return run("where", arrays.empty(shape, dtype), x, y, c, 0.0, 0.0, dtype)
+    return run("where", _empty(_shape(c, a, b), dtype, a, b, c), x, y, c, 0.0, 0.0, dtype)
 
 
 def axpy_(y, x, alpha):
@@ -194,9 +184,7 @@ def cast(x, dtype):
     to = np.dtype(dtype)
     if x.dtype.kind == "c" or code(to) is None or code(x.dtype) is None:
         return twin.cast(x, dtype)
-    if is_last(x):
-        return from_last(cast(x.transpose(0, 2, 3, 1), dtype))
-    out = arrays.empty(x.shape, to)
+    out = _empty(x.shape, to, x)
     native.copy(described(x), described(out), stream())
     ran("copy")
     return out
