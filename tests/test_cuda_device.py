@@ -447,6 +447,8 @@ def test_channels_last(depthwise):
 
 def test_memory_order():
     """Elementwise results lie in memory as the first operand of their size does, without its gaps."""
+    if T.backend.cuda_runtime.native is None:
+        pytest.skip("without the kernels the order is CuPy's")
     x = T.randn(2, 6, 5, 4).cuda()
     turned = x.permute(3, 1, 0, 2)
     gaps = x[:, ::2].permute(0, 3, 2, 1)

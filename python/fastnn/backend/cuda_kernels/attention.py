@@ -12,7 +12,7 @@ _BOOL, _FLOAT32 = np.dtype(np.bool_), np.dtype(np.float32)
 class Kept:
     """The mask of dropout on scores [B, H, L, S], drawn by the kernels where they need it instead of being stored: keep is
     2**32 times the probability. Each 16 x 16 of a head's scores take 64 blocks of Philox: block r·8 + c serves rows r,
-    r + 8 and columns c, c + 8, word 2·(row // 8 % 2) + column // 8 % 2."""
+    r + 8 and columns c, c + 8, word 2·(row // 8 % 2) + column // 8 % 2. Made where the kernels are (rng.py)."""
 
     __slots__ = ("keep", "offset", "seed", "shape", "state")
 
@@ -30,17 +30,9 @@ class Kept:
 
     def array(self):
         """The mask in memory, bool [B, H, L, S]."""
-        if has("attention"):
-            out = arrays.empty(self.shape, _BOOL)
-            native.attention_kept(self.numbers, described(out), stream())
-            return out
-        from .rng import words
-
-        b, h, rows, keys = self.shape
-        w = words(arrays, self.seed, self.offset, self.blocks)
-        w = w.reshape(b * h, -(-rows // 16), -(-keys // 16), 8, 8, 2, 2).transpose(0, 1, 5, 3, 2, 6, 4)
-        w = w.reshape(b, h, -(-rows // 16) * 16, -(-keys // 16) * 16)
-        return contiguous(w[:, :, :rows, :keys] < np.uint64(self.keep))
+        out = arrays.empty(self.shape, _BOOL)
+        native.attention_kept(self.numbers, described(out), stream())
+        return out
 
 
 def _array(kept):
