@@ -36,11 +36,7 @@ void steps_forward(const RnnPass& p, void* workspace, Stream stream) {
   const RnnArgs& a = p.a;
   const RnnView<T> v = rnn_view<T>(p);
   A* const rest = static_cast<A*>(workspace);
-  const auto blocks = [](int64_t n) {
-    n = (n + kRnnThreads - 1) / kRnnThreads;
-    return dim3(static_cast<unsigned>(n < 65535 ? n : 65535));
-  };
-  if (G > 1) launch("rnn", rnn_begin_kernel<T, G>, blocks(a.batch * a.hidden), dim3(kRnnThreads), 0, stream, v);
+  if (G > 1) launch("rnn", rnn_begin_kernel<T, G>, rnn_blocks(a.batch * a.hidden), dim3(kRnnThreads), 0, stream, v);
   GemmArgs g = {};
   GemmOptions wide;
   wide.wide = true;
@@ -60,7 +56,7 @@ void steps_forward(const RnnPass& p, void* workspace, Stream stream) {
     const int64_t had = rows < before ? rows : before;
     product(v.y + before_at * v.ldy, v.ldy, 0, had);
     if (v.h0) product(v.h0 + had * a.hidden, a.hidden, had, rows - had);
-    launch("rnn", rnn_gates_kernel<T, G>, blocks(rows * a.hidden), dim3(kRnnThreads), 0, stream, v, at,
+    launch("rnn", rnn_gates_kernel<T, G>, rnn_blocks(rows * a.hidden), dim3(kRnnThreads), 0, stream, v, at,
            static_cast<int>(rows), static_cast<const A*>(rest), static_cast<int>(v.h0 ? rows : had));
     before = rows, before_at = at;
     if (!a.reverse) at += rows;
@@ -127,40 +123,18 @@ __global__ void __launch_bounds__(kRnnThreads, 1)
   }
 }
 
-template <class T, int G>
-void persistent_forward(const RnnPass& p, const RnnPlan& plan, void* workspace, Stream stream) {
-  unsigned char* const memory = static_cast<unsigned char*>(workspace);
-  launch_cooperative("rnn", rnn_forward_kernel<T, G>, dim3(plan.blocks, plan.groups), dim3(kRnnThreads),
-                     plan.shared_bytes, stream, rnn_view<T>(p), plan, reinterpret_cast<T*>(memory + 256),
-                     reinterpret_cast<unsigned*>(memory));
-}
-
 }  // namespace
 
 void rnn(const RnnPass& p, RnnVariant variant, void* workspace, Stream stream) {
-  const RnnPlan plan = rnn_plan(p.a, false);
-  const bool persistent = rnn_persistent(p, variant, plan);
-  with_gates(p.a.cell, [&](auto gates) {
-    constexpr int G = decltype(gates)::value;
-    const auto go = [&](auto zero) {
-      using T = decltype(zero);
-      if constexpr (!std::is_same<T, double>::value)
-        if (persistent) return persistent_forward<T, G>(p, plan, workspace, stream);
-      steps_forward<T, G>(p, workspace, stream);
-    };
-    switch (p.a.dtype) {
-      case Dtype::F32:
-        return go(float());
-      case Dtype::F64:
-        return go(double());
-      case Dtype::BF16:
-        return go(bf16());
-      case Dtype::F16:
-        return go(f16());
-      default:
-        throw std::invalid_argument("rnn: no kernel for this dtype");
-    }
-  });
+  rnn_run(
+      "rnn", p, variant, false,
+      [&](auto type, auto gates) {
+        steps_forward<typename decltype(type)::type, decltype(gates)::value>(p, workspace, stream);
+      },
+      [&](auto type, auto gates, const RnnPlan& plan) {
+        using T = typename decltype(type)::type;
+        rnn_launch<T>("rnn", rnn_forward_kernel<T, decltype(gates)::value>, p, plan, workspace, stream);
+      });
 }
 
 size_t rnn_workspace(const RnnPass& p, RnnVariant variant, bool backward) {

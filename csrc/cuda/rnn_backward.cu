@@ -49,11 +49,7 @@ void steps_backward(const RnnPass& p, void* workspace, Stream stream) {
   const RnnView<T> v = rnn_view<T>(p);
   const int64_t H = a.hidden, width = (G == 3 ? 4 : G) * H;
   A *const share = static_cast<A*>(workspace), *const more = share + a.batch * H;
-  const auto blocks = [](int64_t n) {
-    n = (n + kRnnThreads - 1) / kRnnThreads;
-    return dim3(static_cast<unsigned>(n < 65535 ? n : 65535));
-  };
-  if (G > 1) launch("rnn_backward", rnn_carry_kernel<T, G>, blocks(a.batch * H), dim3(kRnnThreads), 0, stream, v);
+  if (G > 1) launch("rnn_backward", rnn_carry_kernel<T, G>, rnn_blocks(a.batch * H), dim3(kRnnThreads), 0, stream, v);
   GemmOptions wide;
   wide.wide = true;
   const auto product = [&](const T* d, int64_t rows, int64_t first, int64_t depth, A* to) {
@@ -84,7 +80,7 @@ void steps_backward(const RnnPass& p, void* workspace, Stream stream) {
       earlier_rows = a.sizes[a.reverse ? t + 1 : t - 1];
       earlier_at = a.reverse ? at + rows : at - earlier_rows;
     }
-    launch("rnn_backward", rnn_gates_backward_kernel<T, G>, blocks(rows * H), dim3(kRnnThreads), 0, stream, v, at,
+    launch("rnn_backward", rnn_gates_backward_kernel<T, G>, rnn_blocks(rows * H), dim3(kRnnThreads), 0, stream, v, at,
            static_cast<int>(rows), static_cast<int>(later), earlier_at, static_cast<int>(earlier_rows),
            static_cast<const A*>(share), static_cast<const A*>(more));
     later_rows = rows, later_at = at;
@@ -159,40 +155,18 @@ __global__ void __launch_bounds__(kRnnThreads, 1)
   }
 }
 
-template <class T, int G>
-void persistent_backward(const RnnPass& p, const RnnPlan& plan, void* workspace, Stream stream) {
-  unsigned char* const memory = static_cast<unsigned char*>(workspace);
-  launch_cooperative("rnn_backward", rnn_backward_kernel<T, G>, dim3(plan.blocks, plan.groups), dim3(kRnnThreads),
-                     plan.shared_bytes, stream, rnn_view<T>(p), plan, reinterpret_cast<T*>(memory + 256),
-                     reinterpret_cast<unsigned*>(memory));
-}
-
 }  // namespace
 
 void rnn_backward(const RnnPass& p, RnnVariant variant, void* workspace, Stream stream) {
-  const RnnPlan plan = rnn_plan(p.a, true);
-  const bool persistent = rnn_persistent(p, variant, plan);
-  with_gates(p.a.cell, [&](auto gates) {
-    constexpr int G = decltype(gates)::value;
-    const auto go = [&](auto zero) {
-      using T = decltype(zero);
-      if constexpr (!std::is_same<T, double>::value)
-        if (persistent) return persistent_backward<T, G>(p, plan, workspace, stream);
-      steps_backward<T, G>(p, workspace, stream);
-    };
-    switch (p.a.dtype) {
-      case Dtype::F32:
-        return go(float());
-      case Dtype::F64:
-        return go(double());
-      case Dtype::BF16:
-        return go(bf16());
-      case Dtype::F16:
-        return go(f16());
-      default:
-        throw std::invalid_argument("rnn_backward: no kernel for this dtype");
-    }
-  });
+  rnn_run(
+      "rnn_backward", p, variant, true,
+      [&](auto type, auto gates) {
+        steps_backward<typename decltype(type)::type, decltype(gates)::value>(p, workspace, stream);
+      },
+      [&](auto type, auto gates, const RnnPlan& plan) {
+        using T = typename decltype(type)::type;
+        rnn_launch<T>("rnn_backward", rnn_backward_kernel<T, decltype(gates)::value>, p, plan, workspace, stream);
+      });
 }
 
 }  // namespace cuda

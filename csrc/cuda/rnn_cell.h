@@ -5,6 +5,7 @@
 
 #include "cuda/gemm_common.h"
 #include "cuda/rnn.h"
+#include "cuda/storage.h"
 
 namespace fastnn {
 namespace cuda {
@@ -140,17 +141,19 @@ template <int N>
 struct Count {
   static constexpr int value = N;
 };
-// f(Count<gates>()).
+// f(Type of the dtype, Count<gates>()).
 template <class F>
-void with_gates(RnnCell cell, const F& f) {
-  switch (rnn_gates(cell)) {
-    case 1:
-      return f(Count<1>());
-    case 3:
-      return f(Count<3>());
-    default:
-      return f(Count<4>());
-  }
+void with_cell(const char* what, const RnnArgs& a, const F& f) {
+  with_float(what, a.dtype, [&](auto type) {
+    switch (rnn_gates(a.cell)) {
+      case 1:
+        return f(type, Count<1>());
+      case 3:
+        return f(type, Count<3>());
+      default:
+        return f(type, Count<4>());
+    }
+  });
 }
 
 }  // namespace cuda

@@ -86,6 +86,32 @@ inline bool rnn_persistent(const RnnPass& p, RnnVariant variant, const RnnPlan& 
   return can && plan.clocks + 2500 < 8000 + macs / (device_multiprocessors() * (a.dtype == Dtype::F32 ? 170 : 1000));
 }
 
+// The whole pass: persistent(type, gates, plan) where that kernel is to run, else steps(type, gates).
+template <class Steps, class Persistent>
+void rnn_run(const char* what, const RnnPass& p, RnnVariant variant, bool backward, const Steps& steps,
+             const Persistent& persistent) {
+  const RnnPlan plan = rnn_plan(p.a, backward);
+  const bool on_chip = rnn_persistent(p, variant, plan);
+  with_cell(what, p.a, [&](auto type, auto gates) {
+    if constexpr (!std::is_same<typename decltype(type)::type, double>::value)
+      if (on_chip) return persistent(type, gates, plan);
+    steps(type, gates);
+  });
+}
+// A persistent kernel: its arguments are the view, the plan, the two operands and the barrier's counter.
+template <class T, class Kernel>
+void rnn_launch(const char* what, Kernel kernel, const RnnPass& p, const RnnPlan& plan, void* workspace,
+                Stream stream) {
+  unsigned char* const memory = static_cast<unsigned char*>(workspace);
+  launch_cooperative(what, kernel, dim3(plan.blocks, plan.groups), dim3(kRnnThreads), plan.shared_bytes, stream,
+                     rnn_view<T>(p), plan, reinterpret_cast<T*>(memory + 256), reinterpret_cast<unsigned*>(memory));
+}
+// The grid of a kernel that goes over n elements.
+inline dim3 rnn_blocks(int64_t n) {
+  n = (n + kRnnThreads - 1) / kRnnThreads;
+  return dim3(static_cast<unsigned>(n < 65535 ? n : 65535));
+}
+
 namespace {
 
 // Where element k of sequence b lies in an operand.
