@@ -12,13 +12,6 @@ constexpr int64_t kGilFree = 32768;
 bool view_contiguous(PyObject* o, ArrayView& v) {
   return view_array(o, v) && v.contiguous() && v.flags & py::detail::npy_api::NPY_ARRAY_ALIGNED_;
 }
-bool read_ints(PyObject* tuple, int64_t* values, int& count) {
-  if (!PyTuple_CheckExact(tuple) || PyTuple_GET_SIZE(tuple) > 32) return false;
-  count = static_cast<int>(PyTuple_GET_SIZE(tuple));
-  for (int i = 0; i < count; ++i)
-    if (!read_int(PyTuple_GET_ITEM(tuple, i), values[i])) return false;
-  return true;
-}
 
 template <class T>
 void reversed(const char* from, char* to, int64_t n) {
@@ -31,8 +24,9 @@ void reversed(const char* from, char* to, int64_t n) {
 PyObject* flip(PyObject* const* args, Py_ssize_t nargs) {
   ArrayView x;
   int64_t dims[32];
-  int count;
-  if (nargs != 2 || !view_contiguous(args[0], x) || !read_ints(args[1], dims, count)) return nullptr;
+  if (nargs != 2 || !view_contiguous(args[0], x) || !PyTuple_CheckExact(args[1])) return nullptr;
+  const auto count = static_cast<int>(std::min<Py_ssize_t>(PyTuple_GET_SIZE(args[1]), 32));
+  if (!read_ints(args[1], count, dims)) return nullptr;
   bool turned[32] = {};
   for (int i = 0; i < count; ++i) {
     if (dims[i] < 0 || dims[i] >= x.ndim || turned[dims[i]]) return nullptr;
@@ -92,12 +86,10 @@ PyObject* flip(PyObject* const* args, Py_ssize_t nargs) {
 // roll(x, shifts, dims): tuples of one
 PyObject* roll(PyObject* const* args, Py_ssize_t nargs) {
   ArrayView x;
-  int64_t shifts[32], dims[32];
-  int n_shifts, n_dims;
-  if (nargs != 3 || !view_contiguous(args[0], x) || !read_ints(args[1], shifts, n_shifts) ||
-      !read_ints(args[2], dims, n_dims) || n_shifts != 1 || n_dims != 1)
+  int64_t by, dim;
+  if (nargs != 3 || !view_contiguous(args[0], x) || !read_ints(args[1], 1, &by) || !read_ints(args[2], 1, &dim))
     return nullptr;
-  const int64_t dim = dims[0] < 0 ? dims[0] + x.ndim : dims[0];
+  if (dim < 0) dim += x.ndim;
   if (dim < 0 || dim >= x.ndim) return nullptr;
   py::object out = new_array(numpy_dtype(x.dtype), x.shape, x.ndim);
   const int64_t n = x.shape[dim], size = x.size();
@@ -105,7 +97,7 @@ PyObject* roll(PyObject* const* args, Py_ssize_t nargs) {
   int64_t inner = static_cast<int64_t>(size_of(x.dtype)), outer = 1;
   for (int d = 0; d < dim; ++d) outer *= x.shape[d];
   for (int d = static_cast<int>(dim) + 1; d < x.ndim; ++d) inner *= x.shape[d];
-  const int64_t shift = ((shifts[0] % n) + n) % n;
+  const int64_t shift = ((by % n) + n) % n;
   const auto head = static_cast<size_t>(shift * inner), tail = static_cast<size_t>((n - shift) * inner);
   const char* from = x.data;
   char* to = data_of(out);

@@ -130,12 +130,11 @@ PyObject* embedding_backward(PyObject* const* args, Py_ssize_t nargs) {
   ArrayView dy;
   py::object keep;
   Ids index;
-  int64_t rows, width, padding = -1;
+  int64_t shape[2], padding = -1;
   if (nargs != 5 || !contiguous(args[0], dy, keep) || dy.ndim < 1 || !index.read(args[1]) ||
-      !PyTuple_CheckExact(args[2]) || PyTuple_GET_SIZE(args[2]) != 2 || !read_int(PyTuple_GET_ITEM(args[2], 0), rows) ||
-      !read_int(PyTuple_GET_ITEM(args[2], 1), width) || (args[3] != Py_None && !read_int(args[3], padding)) ||
-      !PyBool_Check(args[4]))
+      !read_ints(args[2], 2, shape) || (args[3] != Py_None && !read_int(args[3], padding)) || !PyBool_Check(args[4]))
     return nullptr;
+  const int64_t rows = shape[0], width = shape[1];
   if (rows < 0 || dy.shape[dy.ndim - 1] != width || dy.size() != index.n * width) return nullptr;
   index.check(rows, "embedding_backward");
   return add_rows(dy, index, nullptr, nullptr, rows, padding, args[4] == Py_True);
@@ -200,16 +199,15 @@ PyObject* embedding_bag_backward(PyObject* const* args, Py_ssize_t nargs) {
   py::object keep, keep_factor;
   Ids index, source;
   const void* factors;
-  int64_t rows, width, padding = -1;
+  int64_t shape[2], padding = -1;
   if (nargs != 6 || !contiguous(args[0], dy, keep) || dy.ndim != 2 || !index.read(args[1]) || !source.read(args[2]) ||
       source.n != index.n || !read_factor(args[3], dy.dtype, index.n, factor, keep_factor, factors) ||
-      !PyTuple_CheckExact(args[4]) || PyTuple_GET_SIZE(args[4]) != 2 || !read_int(PyTuple_GET_ITEM(args[4], 0), rows) ||
-      !read_int(PyTuple_GET_ITEM(args[4], 1), width) || rows < 0 || width != dy.shape[1] ||
+      !read_ints(args[4], 2, shape) || shape[0] < 0 || shape[1] != dy.shape[1] ||
       (args[5] != Py_None && !read_int(args[5], padding)))
     return nullptr;
-  index.check(rows, "embedding_bag_backward");
+  index.check(shape[0], "embedding_bag_backward");
   source.check(dy.shape[0], "embedding_bag_backward");
-  return add_rows(dy, index, source.data, factors, rows, padding, false);
+  return add_rows(dy, index, source.data, factors, shape[0], padding, false);
 }
 
 constexpr FastFunction functions[] = {{"embedding", &embedding},

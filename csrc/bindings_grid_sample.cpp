@@ -139,10 +139,8 @@ void over_planes(const AdaptiveMaxArgs& a, const F& f) {
                [&](int64_t i, int) { f(i * group, std::min(group, a.planes - i * group)); });
 }
 bool read_sizes(PyObject* o, int64_t* to) {
-  if (!PyTuple_CheckExact(o) || PyTuple_GET_SIZE(o) != 2) return false;
-  for (int i = 0; i < 2; ++i)
-    if (!read_int(PyTuple_GET_ITEM(o, i), to[i]) || to[i] < 1 || to[i] > (int64_t(1) << 31)) return false;
-  return true;
+  constexpr int64_t kMost = int64_t(1) << 31;
+  return read_ints(o, 2, to) && to[0] >= 1 && to[1] >= 1 && to[0] <= kMost && to[1] <= kMost;
 }
 
 // adaptive_max_pool2d(x, (P, Q)) -> (y, index)

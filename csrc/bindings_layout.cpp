@@ -45,14 +45,6 @@ PyObject* reshape(PyObject* const* args, Py_ssize_t nargs) {
 
 // ---------------------------------------------------------------- pad and fold
 
-// Integers of a tuple of exactly `n`.
-bool read_ints(PyObject* o, int n, int64_t* to) {
-  if (!PyTuple_CheckExact(o) || PyTuple_GET_SIZE(o) != n) return false;
-  for (int i = 0; i < n; ++i)
-    if (!read_int(PyTuple_GET_ITEM(o, i), to[i])) return false;
-  return true;
-}
-
 // An index array of places in [0, n).
 bool read_index(PyObject* o, int64_t n, ArrayView& v) {
   if (!view_array(o, v) || v.dtype != Dtype::I64 || v.ndim != 1 || !v.contiguous() ||

@@ -142,6 +142,14 @@ inline bool read_int(PyObject* o, int64_t& value) {
   return true;
 }
 
+// The integers of a tuple of exactly n.
+inline bool read_ints(PyObject* o, int n, int64_t* to) {
+  if (!PyTuple_CheckExact(o) || PyTuple_GET_SIZE(o) != n) return false;
+  for (int i = 0; i < n; ++i)
+    if (!read_int(PyTuple_GET_ITEM(o, i), to[i])) return false;
+  return true;
+}
+
 // fastnn.backend.numpy_kernels.<name>, looked up once; borrowed, null with an error set.
 PyObject* twin(const char* name, PyObject*& cache);
 
