@@ -1,16 +1,11 @@
 """Speed of convolution and both its gradients on every table: pytest bench/bench_conv2d.py. GFLOP/s beside each."""
 
-import os
-import sys
-
 import numpy as np
 import pytest
+from tables import select, tables
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests"))
-from conftest import select, tables  # noqa: E402
-
-from fastnn import backend as backends  # noqa: E402
-from fastnn.backend import variants  # noqa: E402
+from fastnn import backend as backends
+from fastnn.backend import variants
 
 # name: N, C, H = W, K, kernel, stride, padding, groups
 SHAPES = {

@@ -1,15 +1,11 @@
 """Speed of one optimizer step: pytest bench/bench_optim.py. With torch installed, torch's beside it."""
 
 import importlib.util
-import os
-import sys
 
 import pytest
+from cases.optim import SHAPES
 
 import fastnn
-
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests"))
-from cases.optim import SHAPES  # noqa: E402
 
 OPTIMIZERS = {
     "SGD": lambda T, p: T.optim.SGD(p, lr=1e-3),

@@ -1,13 +1,8 @@
 """Speed of pooling, forward and backward, on every table: pytest bench/bench_pool2d.py. GB/s beside each."""
 
-import os
-import sys
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests"))
-from conftest import select, tables  # noqa: E402
+from tables import select, tables
 
 # name: shape, kernel, stride, padding
 SHAPES = {

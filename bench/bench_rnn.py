@@ -1,16 +1,11 @@
 """Speed of recurrent layers, forward and backward, on every table: pytest bench/bench_rnn.py. GFLOP/s beside each."""
 
-import os
-import sys
-
 import numpy as np
 import pytest
+from cases.rnn import CASES
+from tables import select, tables
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests"))
-from cases.rnn import CASES  # noqa: E402
-from conftest import select, tables  # noqa: E402
-
-from fastnn.backend import variants  # noqa: E402
+from fastnn.backend import variants
 
 VARIANTS = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn"}
 

@@ -1,22 +1,5 @@
 """Speed of the softmax kernels on every table: pytest bench/bench_softmax.py. GB/s beside each."""
 
-import os
-import sys
+from tables import kernel_benchmark
 
-import numpy as np
-import pytest
-
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests"))
-from cases.softmax import CASES  # noqa: E402
-from conftest import select, tables  # noqa: E402
-
-
-@pytest.mark.parametrize("name", tables())
-@pytest.mark.parametrize("case", [c for c in CASES if c.bench], ids=lambda c: c.id)
-def test_kernel(benchmark, case, name):
-    kernel = getattr(select(name), case.op)
-    args = case.args(np.random.default_rng(0), np.dtype("float32"))
-    benchmark.group = case.id
-    benchmark.pedantic(kernel, args, rounds=50, iterations=3, warmup_rounds=5)
-    if benchmark.stats:
-        benchmark.extra_info["GB/s"] = case.bytes / benchmark.stats.stats.min / 1e9
+test_kernel = kernel_benchmark("softmax", "GB/s", iterations=3)
