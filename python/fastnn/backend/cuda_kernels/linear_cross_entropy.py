@@ -29,7 +29,7 @@ _fused = module("linear_cross_entropy").Fused(
     _rows_backward,
     lambda losses: losses.sum(),
     arrays.empty,
-    rows._targets_checked,
+    rows.checked_targets,
     1 << 25,
 )
 linear_cross_entropy, linear_cross_entropy_backward = _fused.forward, _fused.backward

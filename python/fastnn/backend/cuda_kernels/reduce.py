@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ._composed import module
 from ._composed import package as twin
 from ._native import arrays, code, contiguous, described, has, is_float, native, ran, scratch, stream, wide
 
@@ -182,14 +183,10 @@ def _scan(name, product):
 
 
 cumsum, cumprod = _scan("cumsum", False), _scan("cumprod", True)
-
-
-def cumsum_backward(dy, dim):
-    """The sums from each element to the last."""
-    return arrays.flip(cumsum(arrays.flip(dy, dim), dim), dim) if dy.ndim else dy
-
+if has("reduce"):
+    module("reduce").cumsum = cumsum  # cumsum_backward's twin calls it
 
 __all__ = [
-    "all", "amax", "amin", "any", "argmax", "argmin", "cumprod", "cumsum", "cumsum_backward", "max_dim", "mean", "min_dim",
+    "all", "amax", "amin", "any", "argmax", "argmin", "cumprod", "cumsum", "max_dim", "mean", "min_dim",
     "norm", "prod", "sum", "sum_to", "var",
 ] if has("reduce") else []  # fmt: skip

@@ -70,7 +70,7 @@ class _Total:
         return x / self.array.astype(x.dtype)
 
 
-def _targets_checked(target, classes, ignore_index):
+def checked_targets(target, classes, ignore_index):
     """target; IndexError for an id outside [0, classes) that is not ignore_index. While a step is being recorded nobody waits
     for the answer: such a row is left out, and a later replay raises."""
     bad = (target != ignore_index) & ((target < 0) | (target >= classes))
@@ -94,7 +94,7 @@ def cross_entropy(logits, target, weight=None, ignore_index=-100, label_smoothin
     n, classes = logits.shape
     if not _taken(logits, target, weight) or n == 0 or classes == 0:
         return twin.cross_entropy(logits, target, weight, ignore_index, label_smoothing, reduction)
-    target = _targets_checked(target, classes, ignore_index)
+    target = checked_targets(target, classes, ignore_index)
     d = wide(logits.dtype)
     logits, target, weight = contiguous(logits), contiguous(target), contiguous(weight)
     lse, losses, total = arrays.empty(n, d), arrays.empty(n, d), arrays.empty((), d)

@@ -319,7 +319,8 @@ def hardswish_backward(dy, x):
 
 
 def _tanh_softplus(x):
-    """tanh(ln(1 + e^x)) = n / (n + 2), n = e^x (e^x + 2); from 20 on it is 1."""
+    """tanh(ln(1 + e^x)) = n / (n + 2), n = e^x (e^x + 2); from 20 on it is 1. In float16 it is 1 from 4.5
+    on, and n is infinite from 5.6 on: there x is cut at 5."""
     e = np.exp(np.minimum(x, 20 if x.dtype != np.float16 else 5))
     n = e * (e + 2)
     return n / (n + 2)

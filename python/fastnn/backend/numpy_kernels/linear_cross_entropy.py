@@ -9,21 +9,13 @@ import numpy as np
 
 from .gemm import gemm
 from .reduce import logsumexp
-from .softmax import cross_entropy_backward, loss_sum
+from .softmax import checked_targets, cross_entropy_backward, loss_sum
 
 __all__ = ["linear_cross_entropy", "linear_cross_entropy_backward"]
 
 _SHARE = 32  # a tile has at most this part of the logits
 _SMALL = 1 << 14  # elements that a tile may always have
 _NARROWEST = 256  # classes: below, the products lose their shape
-
-
-def _check_targets(target, classes, ignore_index):
-    """Raises IndexError for an id outside [0, classes) that is not ignore_index."""
-    bad = (target != ignore_index) & ((target < 0) | (target >= classes))
-    if bad.any():
-        raise IndexError(f"Target {int(target[bad][0])} is out of bounds.")
-    return target
 
 
 def _wide(a):
@@ -148,5 +140,5 @@ class Fused:
             total += self.gemm(a, b).astype(total.dtype)
 
 
-_twin = Fused(gemm, logsumexp, cross_entropy_backward, loss_sum, np.empty, _check_targets, 1 << 21)
+_twin = Fused(gemm, logsumexp, cross_entropy_backward, loss_sum, np.empty, checked_targets, 1 << 21)
 linear_cross_entropy, linear_cross_entropy_backward = _twin.forward, _twin.backward

@@ -40,14 +40,18 @@ def log_softmax_backward(dy, y, dim):
     return dy - np.exp(y) * np.add.reduce(dy, dim, None, None, True)
 
 
+def checked_targets(target, classes, ignore_index):
+    """target; IndexError for an id outside [0, classes) that is not ignore_index."""
+    bad = (target != ignore_index) & ((target < 0) | (target >= classes))
+    if bad.any():
+        raise IndexError(f"cross_entropy: target {int(target[bad][0])} is out of bounds for {classes} classes")
+    return target
+
+
 def _targets(logits, target, ignore_index):
     """(kept rows as bool, target with 0 at the rows that are ignored)."""
-    kept = target != ignore_index
-    safe = np.where(kept, target, 0)
-    bad = (safe < 0) | (safe >= logits.shape[1])
-    if bad.any() and (logits.shape[1] or kept.any()):
-        raise IndexError(f"cross_entropy: target {int(target[bad][0])} is out of bounds for {logits.shape[1]} classes")
-    return kept, safe
+    kept = checked_targets(target, logits.shape[1], ignore_index) != ignore_index
+    return kept, np.where(kept, target, 0)
 
 
 def loss_sum(losses):
