@@ -1,4 +1,4 @@
-// The engine's own structures, shared by engine.cpp and the twins of the asynchronous instructions.
+// The engine's own structures, shared by engine.cpp, meeting.cpp and the twins of the asynchronous instructions.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -6,6 +6,14 @@
 
 #include "cuda/emu/engine.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define FASTNN_POISON(p, n) __asan_poison_memory_region(p, n)
+#define FASTNN_UNPOISON(p, n) __asan_unpoison_memory_region(p, n)
+#else
+#define FASTNN_POISON(p, n) ((void)0)
+#define FASTNN_UNPOISON(p, n) ((void)0)
+#endif
 #if defined(FASTNN_EMU_TSAN)
 #if defined(__SANITIZE_THREAD__)
 #error "the engine's own files are compiled without -fsanitize=thread: its accesses are not the kernel's"
@@ -81,6 +89,13 @@ struct Barrier {
   void* token = nullptr;
   Where where{nullptr, 0};
 };
+
+// Everybody is here.
+inline void complete(Barrier& b) {
+  b.result[b.phase & 1] = b.sum;
+  b.arrived = 0;
+  ++b.phase;
+}
 
 struct Meeting {  // of lanes of a warp
   const char* what;
