@@ -1,4 +1,4 @@
-// Fused attention, backward, by mma.sync (sm_80 and later). The probabilities are computed again from lse, and with
+// Fused attention, backward, by mma.sync (sm_80 and later; attention_backward_wgmma.cu has sm_90a's). The probabilities are computed again from lse, and with
 // delta = sum of dout * out of each row, dp = dout vT and ds = p (dp - delta):
 //     dv = pT dout      dk = dsT q scale      dq = ds k scale
 // One kernel, two uses: a block of four warps keeps 64 rows of two tensors and goes through the rows of the two others.
@@ -213,6 +213,7 @@ void attention_backward(const AttentionArgs& a, const AttentionDropout& d, float
   with_attention_dtype("attention_backward", a.dtype, [&](auto type) {
     using T = typename decltype(type)::type;
     launch("attention_backward", delta_kernel<T>, dim3(static_cast<unsigned>(blocks)), dim3(256), 0, stream, work);
+    if (attention_backward_wgmma(work, stream)) return;
     narrow ? backward<T, 64>(work, stream) : backward<T, 128>(work, stream);
   });
 }

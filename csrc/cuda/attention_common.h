@@ -369,8 +369,10 @@ inline int attention_blocks_of(const char* fn, int64_t heads, int64_t tiles) {
   if (heads * tiles > 0x7fffffff) throw std::invalid_argument(std::string(fn) + ": too many tiles");
   return static_cast<int>(heads * tiles);
 }
-// The rung of sm_90a (attention_wgmma.cu); false: not for these operands, or not on this device.
+// The rungs of sm_90a (attention_wgmma.cu, attention_backward_wgmma.cu); false: not for these operands, or not on this
+// device. Backward: delta is there.
 bool attention_wgmma(const AttentionWork& work, Stream stream);
+bool attention_backward_wgmma(const AttentionWork& work, Stream stream);
 template <class F>
 void with_attention_dtype(const char* fn, Dtype d, const F& f) {
   switch (d) {

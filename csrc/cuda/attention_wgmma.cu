@@ -5,17 +5,17 @@
 // step s - 1 with V; between the two, named barriers let one issue its products while the other's exponentials run.
 // Probabilities are the left operand of the product with V in the registers where the softmax left them.
 //
-// Limit: products. 128 x 128 scores take 2 * 128 * 128 * D * 2 multiply-adds: at 2048 of them a cycle 1024 cycles a
-// step at D = 128; their exponentials, 16 a cycle, 1024 too, hence the overlap. Shared memory at D = 128: Q 32 KB, K
+// Limit: products. 128 x 128 scores take 128 * 128 * D * 2 multiply-adds: at 2048 of them a cycle 2048 cycles a step at
+// D = 128, 1024 at 64; their exponentials, 16 a cycle, 1024, hence the overlap. Shared memory at D = 128: Q 32 KB, K
 // and V 2 * (32 + 32) KB, the way to memory 34 KB. Registers: result 64, scores 64, probabilities 32.
-#include "cuda/attention_common.h"
-#include "cuda/tensor_map.h"
+#include "cuda/attention_tma.h"
 
 namespace fastnn {
 namespace cuda {
 namespace {
 
-constexpr int kQueries = 128, kKeys = 128, kStages = 2, kConsumers = 2, kWgmmaThreads = 128 * (1 + kConsumers);
+[[maybe_unused]] constexpr int kKeys = 128;
+constexpr int kQueries = 128, kStages = 2, kConsumers = 2, kWgmmaThreads = 128 * (1 + kConsumers);
 constexpr int kBox = 128 * 64 * 2;  // bytes of 128 rows of 64 columns
 
 template <int D>
@@ -24,17 +24,6 @@ struct Layout {
   static constexpr int keys = tile, values = keys + kStages * tile, staging = values + kStages * tile;
   static constexpr int barriers = staging + kQueries * (D + 8) * 2, bytes = barriers + (1 + 4 * kStages) * 8;
 };
-
-// How heads are numbered for TMA, which takes three dimensions: head h of batch b is slab b * batch + h * head of
-// `stride` elements, of `slabs`.
-struct Slabs {
-  int64_t stride, slabs;
-  int batch, head;
-};
-
-#if defined(FASTNN_EMU) || (defined(__CUDA_ARCH_FEAT_SM90_ALL))
-#define FASTNN_HAS_WGMMA 1
-#endif
 
 template <class T, int D>
 __global__ void __launch_bounds__(kWgmmaThreads, 1)
@@ -206,33 +195,16 @@ __global__ void __launch_bounds__(kWgmmaThreads, 1)
 #endif
 }
 
-// False: batches and heads are no multiples of one stride.
-bool slabs_of(const AttentionArray& x, int64_t B, int64_t heads, Slabs* s) {
-  const int64_t batch = B > 1 ? x.batch : 0, head = heads > 1 ? x.head : 0;
-  if (batch < 0 || head < 0 || x.row <= 0) return false;
-  int64_t unit = head && batch ? (batch < head ? batch : head) : head + batch;
-  if (!unit) unit = 8;  // one slab alone
-  if (batch % unit || head % unit) return false;
-  s->stride = unit;
-  const int64_t last = (B - 1) * (batch / unit) + (heads - 1) * (head / unit);
-  s->slabs = last + 1;
-  s->batch = static_cast<int>(batch / unit), s->head = static_cast<int>(head / unit);
-  return last < 0x7fffffff;
-}
-
 template <class T, int D>
 void run(const AttentionWork& work, const Slabs (&slabs)[3], Stream stream) {
   const AttentionArgs& a = work.a;
-  auto map = [&](const AttentionArray& x, const Slabs& s, int64_t rows, int64_t width) {
-    return tiled_map("attention", a.dtype, x.p,
-                     {static_cast<uint64_t>(width), static_cast<uint64_t>(rows), static_cast<uint64_t>(s.slabs)},
-                     {static_cast<uint64_t>(x.row) * 2, static_cast<uint64_t>(s.stride) * 2}, {64, 128, 1});
-  };
   const int64_t tiles = (a.L + kQueries - 1) / kQueries;
   launch("attention", wgmma_kernel<T, D>,
          dim3(static_cast<unsigned>(attention_blocks_of("attention", a.B * a.H, tiles))), dim3(kWgmmaThreads),
-         Layout<D>::bytes, stream, map(a.q, slabs[0], a.L, a.E), map(a.k, slabs[1], a.S, a.E),
-         map(a.v, slabs[2], a.S, a.Ev), work, slabs[0], slabs[1], slabs[2], static_cast<int>(tiles));
+         Layout<D>::bytes, stream, slab_map("attention", a.dtype, a.q, slabs[0], a.L, a.E, 128),
+         slab_map("attention", a.dtype, a.k, slabs[1], a.S, a.E, 128),
+         slab_map("attention", a.dtype, a.v, slabs[2], a.S, a.Ev, 128), work, slabs[0], slabs[1], slabs[2],
+         static_cast<int>(tiles));
 }
 
 }  // namespace

@@ -140,6 +140,15 @@ struct Problem {
     const double unit = t.dtype == Dtype::F32 ? 1e-6 : epsilon(t.dtype);
     return unit * (2 + std::sqrt(terms) / 4) * (0.1 + size) + 1e-6;
   }
+  // What a forward pass leaves for the backward pass.
+  void saved() {
+    for (int64_t row = 0; row < t.B * t.H * t.L; ++row) {
+      lse[static_cast<size_t>(row)] = static_cast<float>(want_lse[static_cast<size_t>(row)]);
+      for (int64_t e = 0; e < t.Ev; ++e)
+        out.memory.set(out.place(row / t.L / t.H, row / t.L % t.H, row % t.L, e),
+                       want[static_cast<size_t>(row * t.Ev + e)]);
+    }
+  }
   void check_forward() {
     for (int64_t row = 0; row < t.B * t.H * t.L; ++row) {
       const int64_t b = row / t.L / t.H, h = row / t.L % t.H, i = row % t.L;
@@ -209,12 +218,7 @@ inline void forward(const Case& t) {
 }
 inline void backward(const Case& t) {
   Problem p(t);
-  for (int64_t row = 0; row < t.B * t.H * t.L; ++row) {
-    p.lse[static_cast<size_t>(row)] = static_cast<float>(p.want_lse[static_cast<size_t>(row)]);
-    for (int64_t e = 0; e < t.Ev; ++e)
-      p.out.memory.set(p.out.place(row / t.L / t.H, row / t.L % t.H, row % t.L, e),
-                       p.want[static_cast<size_t>(row * t.Ev + e)]);
-  }
+  p.saved();
   attention_backward(p.a, p.drop, p.delta.data(), nullptr);
   p.check_backward();
 }

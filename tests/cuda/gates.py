@@ -3,7 +3,8 @@
 python tests/cuda/gates.py build/cuda/CMakeFiles/fastnn_cuda.dir     # the object files of a FASTNN_CUDA=ON build
 
 - no kernel spills registers or has a stack frame, but for those of ALLOWED_STACK, each with its reason;
-- the sm_90a GEMM and convolution consist of HGMMA fed by UTMALDG, the sm_80 ones of HMMA fed by LDGSTS (cp.async) and
+- the sm_90a GEMM, convolution and attention consist of HGMMA fed by UTMALDG, which the compiler has not made wait for one
+  another; the sm_80 ones of HMMA fed by LDGSTS (cp.async) and
   LDSM (ldmatrix);
 - recurrent layers multiply on tensor cores, 16 bytes a lane from shared memory and from L2;
 - the memory-bound kernels load 16 bytes at a time.
@@ -31,6 +32,7 @@ INSTRUCTIONS = {
     "rnn_backward": ("sm_80", ("HMMA.16816.F32.BF16", "HMMA.1688.F32.TF32", "LDS.128", "LDG.E.128")),
     "attention": ("sm_80", ("HMMA", "LDGSTS", "LDSM", "MUFU.EX2")),
     "attention_wgmma": ("sm_90a", ("HGMMA", "UTMALDG", "SYNCS", "MUFU.EX2")),
+    "attention_backward_wgmma": ("sm_90a", ("HGMMA", "UTMALDG", "SYNCS", "MUFU.EX2")),
     "attention_backward": ("sm_80", ("HMMA", "LDGSTS", "LDSM", "MUFU.EX2")),
     "gemm_warptiled": ("sm_80", ("LDG.E.128", "LDS.128", "FFMA", "DFMA", "STG.E.128")),
 }
@@ -86,6 +88,10 @@ def main():
                 print(f"{stem:16} {arch:7} {instruction:10} {count}")
                 if not count:
                     wrong.append(f"{stem}: no {instruction} for {arch}")
+            # The last product of a group says gsb0: where ptxas serialises them, every product does.
+            for name, kernel in re.findall(r"Function : (\S+)(.*?)(?=Function :|\Z)", code, re.DOTALL):
+                if len(re.findall("HGMMA.*gsb0", kernel)) * 2 > kernel.count("HGMMA") > 0:
+                    wrong.append(f"{stem}: products of {name} wait for one another on {arch}")
             if "STL" in code or "LDL" in code:
                 wrong.append(f"{stem}: local memory on {arch}")
     if missing := set(INSTRUCTIONS) - checked:
