@@ -170,8 +170,11 @@ struct CdistArgs {
   X(mul) X(div) X(maximum) X(minimum) X(axpy) X(relu_backward) X(leaky_relu_backward) X(elu_backward) X(silu_backward) \
   X(gelu_backward) X(gelu_tanh_backward) X(tanh_backward) X(sigmoid_backward) X(softplus_backward)                     \
   X(clamp_backward) X(hardtanh_backward) X(hardsigmoid_backward) X(hardswish_backward) X(mish_backward)               \
-  X(logsigmoid_backward) X(shrink_backward) X(threshold_backward) X(prelu) X(prelu_backward_weight)
-#define FASTNN_TERNARY_OPS(X) X(lerp) X(addcmul) X(addcdiv) X(prelu_backward)
+  X(logsigmoid_backward) X(shrink_backward) X(threshold_backward) X(prelu) X(prelu_backward_weight)                   \
+  X(squared_difference) X(absolute_difference) X(huber) X(bce) X(bce_with_logits)
+#define FASTNN_TERNARY_OPS(X)                                                                                          \
+  X(lerp) X(addcmul) X(addcdiv) X(prelu_backward) X(squared_difference_backward) X(absolute_difference_backward)       \
+  X(huber_backward) X(bce_backward) X(bce_with_logits_backward)
 #define FASTNN_COMPARE_OPS(X) X(eq) X(ne) X(lt) X(le) X(gt) X(ge)
 #define FASTNN_ELEMENTWISE_OPS(X)                                                                                      \
   FASTNN_UNARY_OPS(X) FASTNN_TEST_OPS(X) FASTNN_BINARY_OPS(X) FASTNN_COMPARE_OPS(X) FASTNN_TERNARY_OPS(X) X(where)

@@ -1,4 +1,5 @@
-// Binary ops: arithmetic, and the gradients of activations (dy = x here, the saved tensor = y).
+// Binary ops: arithmetic, the gradients of activations (dy = x here, the saved tensor = y), and losses by element (of a
+// prediction x and a target y; their gradients are in elementwise_ternary.cpp).
 #include "cpu/elementwise_loops.h"
 
 namespace fastnn {
@@ -42,6 +43,15 @@ FASTNN_OP2(threshold_backward, return select(le(y, p0), zero, x);)
 // y: the weight, of the channel that the other operand's place has
 FASTNN_OP2(prelu, return select(gt(x, zero), x, x* y);)
 FASTNN_OP2(prelu_backward_weight, return select(gt(y, zero), zero, x* y);)
+
+FASTNN_OP2(squared_difference, const V d = x - y; return d * d;)
+FASTNN_OP2(absolute_difference, return abs(x - y);)
+// c (d - c / 2) / p1, d = x - y and c = d kept within +-p0
+FASTNN_OP2(huber, const V d = x - y; const V c = min(p0, max(-p0, d)); return (d - vset<T>(0.5) * c) * c / p1;)
+// The logarithms kept above -100, NaN staying NaN: so a sum that is no NaN shows that x was within [0, 1].
+FASTNN_OP2(bce, const V least = vset<T>(-100); const V yes = max(least, vlog(x)); const V no = max(least, vlog1p(-x));
+           return (y - one) * no - y * yes;)
+FASTNN_OP2(bce_with_logits, return max(zero, x) - x * y + vlog1p(vexp_nonpositive(-abs(x)));)
 
 template <class T>
 ElementwiseFn find(Elementwise op) {

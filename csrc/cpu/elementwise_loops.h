@@ -96,7 +96,7 @@ struct Numbers {
     using V = Vec<T>;                                           \
     FASTNN_INLINE name##_op(const double* p) : Numbers<T>(p) {} \
     FASTNN_INLINE V operator()(V x, V y, V z) const {           \
-      [[maybe_unused]] const V p0 = this->p0;                   \
+      [[maybe_unused]] const V p0 = this->p0, p1 = this->p1;    \
       [[maybe_unused]] const V zero = V::zero(), one = V(T(1)); \
       expression                                                \
     }                                                           \

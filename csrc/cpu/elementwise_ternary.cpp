@@ -12,6 +12,14 @@ FASTNN_OP3(addcmul, return fma(p0 * y, z, x);)                    // x + value y
 FASTNN_OP3(addcdiv, return x + p0 * y / z;)                       // x + value y / z
 FASTNN_OP3(prelu_backward, return select(gt(y, zero), x, x* z);)  // dy, input, weight
 
+// The gradients of losses: dy, prediction, target.
+FASTNN_OP3(squared_difference_backward, const V d = y - z; return (d + d) * x;)
+FASTNN_OP3(absolute_difference_backward, const V d = y - z;
+           return select(gt(d, zero), one, select(lt(d, zero), -one, zero)) * x;)
+FASTNN_OP3(huber_backward, return min(p0, max(-p0, y - z)) / p1 * x;)
+FASTNN_OP3(bce_backward, return (y - z) / max(vset<T>(1e-12), (one - y) * y) * x;)
+FASTNN_OP3(bce_with_logits_backward, return (vsigmoid(y) - z) * x;)
+
 template <class T>
 ElementwiseFn find(Elementwise op) {
   switch (op) {

@@ -90,6 +90,16 @@ def abs(*args, **kwargs):
     See fastnn.backend.numpy_kernels.elementwise.
     """
 
+def absolute_difference(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def absolute_difference_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
 def adadelta_step(
     params: typing.Any,
     grads: typing.Any,
@@ -219,6 +229,26 @@ def batch_norm_backward(*args, **kwargs):
 def batch_norm_eval(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.normalization.
+    """
+
+def bce(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def bce_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def bce_with_logits(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def bce_with_logits_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
     """
 
 def bmm(a, b, out=None):
@@ -547,6 +577,16 @@ def hardtanh(*args, **kwargs):
     """
 
 def hardtanh_backward(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def huber(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def huber_backward(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
     """
@@ -987,6 +1027,16 @@ def sqrt(*args, **kwargs):
     """
 
 def square(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def squared_difference(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.elementwise.
+    """
+
+def squared_difference_backward(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.elementwise.
     """

@@ -5,13 +5,13 @@ import warnings
 from .._tape import grad_mode, record
 from ..tensor import Tensor, wrap
 from . import _autocast
-from .activation import logsigmoid
+from .activation import logsigmoid, sigmoid
 from .elementwise import add, div, eq, le, mul, ne, sub, where
 from .normalization import unit_rows
 from .reduce import mean, sum
 from .shape import broadcast_tensors
 from .spread import vector_norm
-from .unary import clamp, exp, log, neg, operand, sqrt, square
+from .unary import clamp, exp, log, neg, operand, sign, sqrt, square
 
 
 def reduction_name(size_average, reduce, reduction):
@@ -48,9 +48,10 @@ def _same_shape(input, target, function):
     return broadcast_tensors(x, y)
 
 
-def _pairwise(name, value, slope, target_slope=None):
-    """A loss Σ value(x, y) or its mean as one recorded op. slope: the derivative by x; target_slope by y, -slope unless
-    given. All of them take the backend, or fastnn.ops, first, and the loss's numbers last."""
+def _pairwise(name, kernel, target_slope=None):
+    """A loss Σ kernel(x, y) or its mean as one recorded op. <kernel>_backward gives the gradient by x; target_slope, of
+    the backend or fastnn.ops and what the loss takes, the derivative by y, that by x negated unless given."""
+    gradient = kernel + "_backward"
 
     def op(x, y, reduction, *numbers):
         if x._a.dtype != y._a.dtype or x._a.dtype.kind in "iub":
@@ -59,7 +60,7 @@ def _pairwise(name, value, slope, target_slope=None):
             x, y, _, _ = operands(x, y, name, floating=True)
         k = Tensor._k
         a, b = x._a, y._a
-        loss = value(k, a, b, *numbers)
+        loss = getattr(k, kernel)(a, b, *numbers)
         if reduction != "none":
             loss = k.mean(loss, None, False) if reduction == "mean" else k.sum(loss, None, False)
         r = wrap(loss)
@@ -72,15 +73,11 @@ def _pairwise(name, value, slope, target_slope=None):
         x, y, reduction, *numbers = saved
         if reduction == "mean":
             dy = k.div(dy, float(_numel(x) or 1))
-        d = slope(k, x, y, *numbers)
         dx = dz = None
-        if needs[0] is not None:
-            dx = k.mul(d, dy)
+        if needs[0] is not None or target_slope is None:
+            dx = getattr(k, gradient)(dy, x, y, *numbers)
         if needs[1] is not None:
-            if target_slope is not None:
-                dz = k.mul(target_slope(k, x, y, *numbers), dy)
-            else:
-                dz = k.neg(k.mul(d, dy) if dx is None else dx)
+            dz = k.neg(dx) if target_slope is None else k.mul(target_slope(k, x, y, *numbers), dy)
         return dx, dz
 
     rule.__name__ = rule.__qualname__ = name + "_rule"
@@ -94,28 +91,35 @@ def _numel(x):
     return n
 
 
-def _squared(k, x, y):
-    d = k.sub(x, y)
-    return k.mul(d, d)
+# The kernels' gradients, for rules that run on Tensors.
 
 
-_mse = _pairwise("mse_loss", _squared, lambda k, x, y: k.mul(k.sub(x, y), 2.0))
-_l1 = _pairwise("l1_loss", lambda k, x, y: k.abs(k.sub(x, y)), lambda k, x, y: k.sign(k.sub(x, y)))
+def squared_difference_backward(dy, x, y):
+    return mul(mul(sub(x, y), 2.0), dy)
 
 
-def _huber_value(k, x, y, delta):
-    """c·(d - c/2), d = x - y and c = d kept within ±delta: d²/2 inside, delta·(|d| - delta/2) outside."""
-    d = k.sub(x, y)
-    c = k.clamp(d, -delta, delta)
-    return k.mul(k.sub(d, k.mul(c, 0.5)), c)
+def absolute_difference_backward(dy, x, y):
+    return mul(sign(sub(x, y)), dy)
 
 
-_huber = _pairwise("huber_loss", _huber_value, lambda k, x, y, delta: k.clamp(k.sub(x, y), -delta, delta))
-_smooth_l1 = _pairwise(
-    "smooth_l1_loss",
-    lambda k, x, y, beta: k.div(_huber_value(k, x, y, beta), beta),
-    lambda k, x, y, beta: k.div(k.clamp(k.sub(x, y), -beta, beta), beta),
-)
+def huber_backward(dy, x, y, delta, divisor=1.0):
+    return mul(div(clamp(sub(x, y), -delta, delta), divisor), dy)
+
+
+def bce_backward(dy, x, y):
+    return mul(div(sub(x, y), clamp(mul(sub(1.0, x), x), 1e-12, None)), dy)
+
+
+def bce_with_logits_backward(dy, x, y):
+    return mul(sub(sigmoid(x), y), dy)
+
+
+_mse = _pairwise("mse_loss", "squared_difference")
+_l1 = _pairwise("l1_loss", "absolute_difference")
+_huber = _pairwise("huber_loss", "huber")  # (delta)
+_smooth_l1 = _pairwise("smooth_l1_loss", "huber")  # (beta, beta)
+_bce = _pairwise("binary_cross_entropy", "bce", lambda k, x, y: k.sub(k.log1p(k.neg(x)), k.log(x)))
+_bce_logits = _pairwise("binary_cross_entropy_with_logits", "bce_with_logits", lambda k, x, y: k.neg(x))
 
 
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
@@ -156,7 +160,9 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     input, target = _same_shape(input, target, "smooth_l1_loss")
-    return _l1(input, target, reduction) if beta == 0 else _smooth_l1(input, target, reduction, float(beta))
+    return (
+        _l1(input, target, reduction) if beta == 0 else _smooth_l1(input, target, reduction, float(beta), float(beta))
+    )
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
@@ -177,20 +183,6 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 # ---------------------------------------------------------------- binary cross-entropy
 
 
-def _bce_value(k, x, y):
-    """-(y·ln x + (1 - y)·ln(1 - x)), the logarithms kept above -100."""
-    yes = k.clamp(k.log(x), -100.0, None)
-    no = k.clamp(k.log1p(k.neg(x)), -100.0, None)
-    return k.sub(k.mul(k.sub(y, 1.0), no), k.mul(y, yes))
-
-
-def _bce_slope(k, x, y):
-    return k.div(k.sub(x, y), k.clamp(k.mul(k.sub(1.0, x), x), 1e-12, None))
-
-
-_bce = _pairwise("binary_cross_entropy", _bce_value, _bce_slope, lambda k, x, y: k.sub(k.log1p(k.neg(x)), k.log(x)))
-
-
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """-(target·ln input + (1 - target)·ln(1 - input)), of probabilities. Raises RuntimeError outside [0, 1]."""
     if _autocast.depth:
@@ -204,24 +196,11 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
         )
     if x._a.dtype != y._a.dtype:
         raise RuntimeError(f"Found dtype {y.dtype.short} but expected {x.dtype.short}")
-    if x._a.size and not (x._a.min() >= 0 and x._a.max() <= 1):
+    r = _bce(x, y, reduction if weight is None else "none")
+    # An element outside is NaN in the loss: a sum that is no NaN has shown that there is none.
+    if (r._a.ndim or r._a != r._a) and x._a.size and not (x._a.min() >= 0 and x._a.max() <= 1):
         raise RuntimeError("all elements of input should be between 0 and 1")
-    if weight is None:
-        return _bce(x, y, reduction)
-    return reduced(mul(_bce(x, y, "none"), weight), reduction)
-
-
-def _logits_value(k, x, y):
-    """max(x, 0) - x·y + ln(1 + e^-|x|)"""
-    return k.add(k.sub(k.relu(x), k.mul(x, y)), k.log1p(k.exp(k.neg(k.abs(x)))))
-
-
-_bce_logits = _pairwise(
-    "binary_cross_entropy_with_logits",
-    _logits_value,
-    lambda k, x, y: k.sub(k.sigmoid(x), y),
-    lambda k, x, y: k.neg(x),
-)
+    return r if weight is None else reduced(mul(r, weight), reduction)
 
 
 def binary_cross_entropy_with_logits(

@@ -21,6 +21,7 @@ from .optim import *  # noqa: F403
 from .optim_more import *  # noqa: F403
 from .order import *  # noqa: F403
 from .pad import *  # noqa: F403
+from .pair_loss import *  # noqa: F403
 from .pairs import *  # noqa: F403
 from .pool2d import *  # noqa: F403
 from .reduce import *  # noqa: F403

@@ -17,7 +17,7 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"fastnn\.back
 
 def _binary(ufunc):
     def f(x, y, out=None):
-        r = ufunc(x, y, out)
+        r = ufunc(x, y, out=out)
         return r if type(r) is ndarray else np.asarray(r)
 
     f.__name__ = f.__qualname__ = ufunc.__name__
