@@ -431,6 +431,29 @@ def conv_step(device, memory_format, depthwise=False):
     return y.stride(), [t.cpu().numpy() for t in found]
 
 
+@pytest.mark.parametrize("dtype", [T.float32, T.bfloat16])
+def test_attention_of_infinities(dtype):
+    """An infinite value makes its column infinite and leaves the others, and the gradient of the values, as they were; an
+    infinite gradient is one of its column of the values alone."""
+    rng = np.random.default_rng(4)
+    q, k, v, g = (T.tensor(rng.standard_normal((1, 2, 33, 24)), device="cuda").to(dtype) for _ in range(4))
+    found = []
+    for place in (v, None, g):
+        given = [x.clone() for x in (q, k, v, g)]
+        if place is not None:
+            given[2 if place is v else 3][0, 1, 7, 5] = float("inf")
+        value = given[2].requires_grad_()
+        out = F.scaled_dot_product_attention(*given[:3])
+        out.backward(given[3])
+        found.append([x.detach().double().cpu().numpy() for x in (out, value.grad)])
+    (infinite, as_before), (plain, gradient), (_, lost) = found
+    assert (infinite[0, 1, :, 5] == np.inf).all() and (lost[0, 1, :, 5] == np.inf).all()
+    assert np.array_equal(as_before, gradient)
+    for got, want in ((infinite, plain), (lost, gradient)):
+        got[0, 1, :, 5] = want[0, 1, :, 5]
+        assert np.array_equal(got, want)
+
+
 @pytest.mark.parametrize("depthwise", [False, True])
 def test_channels_last(depthwise):
     """Channels that lie last stay so through a network's layers, and change no value."""

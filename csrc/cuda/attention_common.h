@@ -66,9 +66,11 @@ struct Tf32Pair {
   uint32_t high, low;
 };
 __device__ __forceinline__ Tf32Pair split_tf32(float x) {
-  const uint32_t high = to_tf32(x);
-  const float rest = x - __uint_as_float(high);
-  return {high, fabsf(rest) < INFINITY ? to_tf32(rest) : 0u};  // infinities stay what they are
+  // An infinity is all low part: it meets the other operand's high part, which has the operand's own sign, and never
+  // its low part, which may be 0 or have the other sign. (Two infinities do not meet: attention has made NaN of their
+  // row before.)
+  const float near = __uint_as_float(to_tf32(x)), high = fabsf(near) < INFINITY ? near : 0.0f;
+  return {__float_as_uint(high), to_tf32(x - high)};
 }
 
 template <class T>

@@ -168,6 +168,8 @@ BUGS = [
         "attention", "layouts", "plain"),
     Bug("attention: a row of keys too many", "attention_common.h", "const bool valid = row < rows && column < width;",
         "const bool valid = row <= rows && column < width;", "attention", "layouts", "asan", "AddressSanitizer"),
+    Bug("attention: an infinite value makes NaN", "attention_common.h", "fabsf(near) < INFINITY ? near : 0.0f", "near",
+        "attention", "infinities", "plain"),
     Bug("attention: keys given back before they have been multiplied", "attention_wgmma.cu",
         "wgmma_wait<0>();\n  if (lane == 0) mbarrier_arrive(&empty_k[0]);",
         "if (lane == 0) mbarrier_arrive(&empty_k[0]);\n  wgmma_wait<0>();", "attention_wgmma", "sizes", "tsan"),

@@ -51,6 +51,24 @@ TEST(attention_scales) {
   attention(zero.a, zero.drop, nullptr);
   zero.check_forward();
 }
+// As in plain sums: an infinite value makes its column infinite and nothing else, an infinite key is seen by nobody
+// where its score is -inf.
+TEST(attention_infinities) {
+  for (Dtype d : {Dtype::F32, Dtype::BF16}) {
+    Problem p({d, 1, 1, 1, 20, 40, 16, 24});
+    p.v.memory.set(p.v.place(0, 0, 3, 5), INFINITY);
+    p.v.memory.set(p.v.place(0, 0, 30, 6), -INFINITY);
+    p.reference();
+    attention(p.a, p.drop, nullptr);
+    CHECK(p.want[5] == INFINITY && p.want[6] == -INFINITY && std::isfinite(p.want[7]));
+    p.check_forward();
+    Problem q({d, 1, 1, 1, 20, 40, 16, 24});
+    q.k.memory.set(q.k.place(0, 0, 2, 1), INFINITY);
+    q.reference();
+    attention(q.a, q.drop, nullptr);
+    q.check_forward();
+  }
+}
 TEST(attention_drawn_masks_are_words_of_philox) {
   const int64_t L = 37, S = 21;
   std::vector<uint8_t> kept(static_cast<size_t>(2 * L * S));

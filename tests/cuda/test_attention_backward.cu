@@ -62,5 +62,23 @@ TEST(gradients_one_at_a_time) {
     p.check_backward();
   }
 }
+// As in plain sums: of an infinite value, and of an infinite gradient.
+TEST(gradients_infinities) {
+  for (Dtype d : {Dtype::F32, Dtype::BF16}) {
+    Problem p({d, 1, 1, 1, 1, 40, 16, 24});
+    p.v.memory.set(p.v.place(0, 0, 3, 5), INFINITY);
+    p.reference();
+    p.saved();
+    attention_backward(p.a, p.drop, p.delta.data(), nullptr);
+    CHECK(std::isinf(p.dk(0, 0, 4, 0)) && std::isnan(p.dk(0, 0, 3, 0)) && std::isfinite(p.dv(0, 0, 3, 5)));
+    p.check_backward();
+    Problem q({d, 1, 1, 1, 20, 40, 16, 24});
+    q.dout.memory.set(q.dout.place(0, 0, 3, 5), -INFINITY);
+    q.saved();
+    q.a.dq.p = q.a.dk.p = nullptr;
+    attention_backward(q.a, q.drop, q.delta.data(), nullptr);
+    for (int64_t j = 0; j < 40; ++j) CHECK(q.dv(0, 0, j, 5) == -INFINITY && std::isfinite(q.dv(0, 0, j, 6)));
+  }
+}
 
 MAIN()
