@@ -27,11 +27,12 @@ LATER = {
     **{
         n: ("linalg_forms", n)
         for n in """
-        cholesky cholesky_solve cholesky_inverse triangular_solve lu_unpack matrix_power svd qr logdet pinverse orgqr
+        cholesky cholesky_solve cholesky_inverse triangular_solve matrix_power svd qr logdet pinverse orgqr
         """.split()
     },
     "inverse": ("linalg", "inv"),
-    "lu_solve": ("linalg_forms", "lu_solve_old"),
+    "lu_solve": ("linalg_lu", "lu_solve_old"),
+    "lu_unpack": ("linalg_lu", "lu_unpack"),
     "sparse_coo_tensor": ("sparse", "sparse_coo_tensor"),
     "to_sparse": ("sparse", "to_sparse"),
     "to_dense": ("sparse", "to_dense"),

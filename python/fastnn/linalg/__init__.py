@@ -22,10 +22,6 @@ from ..ops.linalg_forms import (
     householder_product,
     inv_ex,
     lstsq,
-    lu,
-    lu_factor,
-    lu_factor_ex,
-    lu_solve,
     matrix_norm,
     matrix_power,
     matrix_rank,
@@ -39,6 +35,7 @@ from ..ops.linalg_forms import (
     tensorsolve,
     vecdot,
 )
+from ..ops.linalg_lu import lu, lu_factor, lu_factor_ex, lu_solve
 from ..ops.matmul import matmul
 from ..ops.pairs import linalg_cross as cross
 from ..ops.scan import linalg_vander as vander
