@@ -167,6 +167,23 @@ def losses(model, optimizer, device, steps=6):
     return found, net
 
 
+@pytest.mark.parametrize("name", ["Adadelta", "Adagrad", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop"])
+def test_optimizer_state(name):
+    """Parameters and all of the state after three steps, as on the CPU."""
+
+    def after(device):
+        w = nn.Parameter(T.linspace(-1, 2, 6, dtype=T.float64).to(device))
+        opt = getattr(T.optim, name)([w], lr=0.1)
+        for i in range(3):
+            w.grad = w.detach() * (i - 1) + 0.5
+            opt.step()
+        return {"w": w.detach().cpu(), **{k: v.cpu() for k, v in opt.state[w].items()}}
+
+    want, got = after("cpu"), after("cuda")
+    for k, v in want.items():
+        np.testing.assert_allclose(got[k].numpy(), v.numpy(), rtol=1e-12, atol=1e-15, err_msg=k)
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("model", [MLP, LeNet, GPT, Recurrent], ids=lambda m: m.__name__)
 def test_training_as_on_the_cpu(model, optimizer):

@@ -15,6 +15,7 @@ _MIXED = "Expected all tensors to be on the same device, but found at least two 
 _HOST_INDICES = (
     "index_pad", "index_pad_backward", "index_pad2d", "index_pad2d_backward", "resample", "resample_backward",
 )  # fmt: skip
+_HOST_STATE = ("asgd_step", "nadam_step")  # which change 0-d arrays that lie on the host
 _lists = (list, tuple)
 
 
@@ -78,6 +79,8 @@ class Kernels:
                 return theirs(*args, **kwargs)
             if rt.recording() is not None:
                 rt.capture.keep((args, tuple(kwargs.values())))
+            if name in _HOST_STATE:
+                return theirs(*args, **kwargs)
             if kwargs:
                 kwargs = {k: _adopt(v) for k, v in kwargs.items()}
             return theirs(*map(_adopt, args), **kwargs)
