@@ -47,6 +47,12 @@ OPTIMIZERS = {
     "adamw": lambda p: T.optim.AdamW(p, lr=3e-3, weight_decay=0.1),
     "adagrad": lambda p: T.optim.Adagrad(p, lr=0.02, lr_decay=0.1),
     "rmsprop": lambda p: T.optim.RMSprop(p, lr=1e-3, momentum=0.5, centered=True),
+    "adadelta": lambda p: T.optim.Adadelta(p, lr=0.3, weight_decay=0.01),
+    "adamax": lambda p: T.optim.Adamax(p, lr=0.02, maximize=True),
+    "nadam": lambda p: T.optim.NAdam(p, lr=0.01, weight_decay=0.1, decoupled_weight_decay=True),
+    "radam": lambda p: T.optim.RAdam(p, lr=0.02, betas=(0.9, 0.99), weight_decay=0.1),
+    "asgd": lambda p: T.optim.ASGD(p, lr=0.05, t0=3.0, lambd=0.1, weight_decay=0.01),
+    "rprop": lambda p: T.optim.Rprop(p, lr=0.01),
 }
 
 
@@ -117,6 +123,7 @@ def test_a_learning_rate_that_changes():
         opt.param_groups[0]["lr"] = 3e-3 / (i + 1)
 
     assert_same("mlp", "adam", by_hand)
+    assert_same("mlp", "nadam", by_hand)
     schedules = {}
 
     def by_scheduler(i, opt):
@@ -257,7 +264,7 @@ REFUSED = {
     "poisson": (lambda x, w: T.poisson(x.abs()), "poisson at .* needs values on the host"),
     "host result": (lambda x, w: T.zeros(2), "returns a tensor in host memory"),
     "a bug": (lambda x, w: x @ T.ones(7, device="cuda"), "size mismatch|inconsistent|cannot be multiplied"),
-    "another optimizer": (lambda x, w: T.optim.NAdam([w]).step(), "NAdam.step.. computes with numbers of the host"),
+    "another optimizer": (lambda x, w: T.optim.LBFGS([w]).step(lambda: w.sum()), "LBFGS.step.. computes with numbers of the host"),
     "no warm-up": (lambda x, w: T.optim.Adam([w]).step(), "Adam made its state .* run the step at least once before"),
     "scheduler": (
         lambda x, w: T.optim.lr_scheduler.StepLR(T.optim.SGD([w]), 1).step(), "StepLR.step.. counts on the host"),

@@ -132,6 +132,7 @@ class Recording:
         self.group = None  # of the optimizer that is in its step
         self._kept: dict = {}
         self._rates: list = []
+        self._derived: list = []  # (group, (tensor, ahead) of its count or None, first place, type, function)
         self._streams: list = []
         self._counters: list = []
         self._checks: list = []  # (exception class, text) of each flag
@@ -275,25 +276,45 @@ class Recording:
         """The addresses of learning rate and step count for a kernel that updates parameters of the present group."""
         if self.group is None:
             raise RuntimeError("fastnn.cuda.graph: an optimizer's kernel was called outside of Optimizer.step()")
-        optimizer = self._optimizers[-1][0]
-        rate = next((r for r in self._rates if r.group is self.group), None)
-        if rate is None:
-            rate = _Rate(optimizer, self.group, self.rates.take(1, "groups of parameters"))
-            self._rates.append(rate)
-        found = {"lr_at": self.rates.address(rate.at)}
+        found = {"lr_at": self.rates.address(self._rate().at)}
         if step is not None:
-            tensor = next(
-                s["step"]
-                for s in (optimizer.state[p] for p in self.group["params"] if p._grad is not None)
-                if s["step"]._a.item() == step
-            )
-            before = next((n for t, n in self._optimizers[-1][1] if t is tensor), None)
-            if before is None:
-                self._made_state(optimizer)
+            tensor, ahead = self._counted(step)
             at = self.counts.take(1, "counts and places of random streams")
-            self._counters.append(_Counter(tensor, at, int(step - before)))
+            self._counters.append(_Counter(tensor, at, ahead))
             found["step_at"] = self.counts.address(at)
         return found
+
+    def optimizer_rates(self, count: int, dtype, step, rates) -> list:
+        """`count` 0-d arrays of the dtype: at each replay the numbers rates(step, learning rate), for the step that comes
+        out of the count `step` of now. rates may move state of the optimizer's that lies on the host."""
+        rate = self._rate()
+        if not count:
+            return []
+        counted = None if step is None else self._counted(step)
+        at = self.rates.take(count, "learning rates and what is made of them")
+        self._derived.append((rate.group, counted, at, dtype.type, rates))
+        return [self.rates.array[i : i + 1].reshape(()).astype(dtype) for i in range(at, at + count)]
+
+    def _rate(self) -> _Rate:
+        """The present group's learning rate; with it the group is checked, and its parameters' changes counted."""
+        rate = next((r for r in self._rates if r.group is self.group), None)
+        if rate is None:
+            rate = _Rate(self._optimizers[-1][0], self.group, self.rates.take(1, "groups of parameters"))
+            self._rates.append(rate)
+        return rate
+
+    def _counted(self, step):
+        """(a tensor that counts the steps of parameters which are at `step`, how far ahead of it the kernel is)."""
+        optimizer, counts, _ = self._optimizers[-1]
+        tensor = next(
+            s["step"]
+            for s in (optimizer.state[p] for p in self.group["params"] if p._grad is not None)
+            if s["step"]._a.item() == step
+        )
+        before = next((n for t, n in counts if t is tensor), None)
+        if before is None:
+            self._made_state(optimizer)
+        return tensor, int(step - before)
 
     def optimizer_begins(self, optimizer) -> None:
         self._depth += 1
@@ -304,7 +325,7 @@ class Recording:
         if step is not Optimizer or not vars(update).get("_recordable"):
             raise RuntimeError(
                 f"fastnn.cuda.graph: {name}.step() computes with numbers of the host (learning rate, step count), which a "
-                "replay does not read again. SGD, Adam, AdamW, Adagrad and RMSprop can be recorded; with others record "
+                "replay does not read again. fastnn.optim's can be recorded, but LBFGS and SparseAdam; with others record "
                 "forward and backward, and call step() outside"
             )
         known = [id(t) for _, counts, _ in self._optimizers for t, _ in counts]
@@ -373,6 +394,10 @@ class Recording:
         for rate in self._rates:
             rate.check()
             self.rates.set(rate.at, number(rate.group["lr"]))
+        for group, counted, at, cast, rates in self._derived:
+            step = None if counted is None else counted[0]._a.item() + counted[1]
+            for i, value in enumerate(rates(step, number(group["lr"]))):
+                self.rates.set(at + i, float(cast(value)))  # rounded here, so that the device's cast is exact
         for counter in self._counters:
             self.counts.set(counter.at, int(counter.tensor._a.item()) + counter.ahead)
         for stream in self._streams:

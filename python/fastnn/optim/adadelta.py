@@ -9,6 +9,8 @@ __all__ = ["Adadelta"]
 class Adadelta(Optimizer):
     """p -= lr·sqrt(u + eps)/sqrt(v + eps)·g, with v and u the running means of g² and of the squared changes."""
 
+    _recordable = True
+
     def __init__(
         self,
         params,

@@ -9,6 +9,8 @@ __all__ = ["Adamax"]
 class Adamax(Optimizer):
     """p -= lr·m̂/u, with m the running mean of g and u the largest decayed |g|."""
 
+    _recordable = True
+
     def __init__(
         self,
         params,

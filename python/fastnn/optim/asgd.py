@@ -19,6 +19,8 @@ __all__ = ["ASGD"]
 class ASGD(Optimizer):
     """SGD with a falling rate lr/(1 + lambd·lr·step)^alpha; state "ax" is the average of the points from step t0 on."""
 
+    _recordable = True
+
     def __init__(
         self,
         params,

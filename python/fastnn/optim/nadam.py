@@ -19,6 +19,8 @@ __all__ = ["NAdam"]
 class NAdam(Optimizer):
     """p -= lr·(the mean of g, one step ahead)/(sqrt(v̂) + eps), the momentum growing as momentum_decay says."""
 
+    _recordable = True
+
     def __init__(
         self,
         params,

@@ -135,7 +135,7 @@ class Optimizer:
         "_optimizer_load_state_dict_post_hooks",
     )
 
-    _recordable = False  # whether the kernel reads learning rate and step count from memory: fastnn.cuda.graph
+    _recordable = False  # whether learning rate and step count are read from the device: fastnn.cuda.graph
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

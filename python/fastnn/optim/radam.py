@@ -9,6 +9,8 @@ __all__ = ["RAdam"]
 class RAdam(Optimizer):
     """Adam with the rate rectified for the few gradients that v has seen; before the fifth or so, plain momentum."""
 
+    _recordable = True
+
     def __init__(
         self,
         params,

@@ -14,6 +14,8 @@ class Rprop(Optimizer):
     shrinks by etas[0] where it changes.
     """
 
+    _recordable = True
+
     def __init__(
         self,
         params,

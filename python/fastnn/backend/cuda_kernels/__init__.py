@@ -12,8 +12,8 @@ from . import _composed  # noqa: E402
 _parts = [
     importlib.import_module(f"{__name__}.{part}")
     for part in (
-        "array attention conv2d elementwise embedding gemm layout linalg linear_cross_entropy normalization optim pool2d "
-        "reduce rng rnn softmax"
+        "array attention conv2d elementwise embedding gemm layout linalg linear_cross_entropy normalization optim optim_more "
+        "pool2d reduce rng rnn softmax"
     ).split()
 ]
 # Last, because a part and its function may have one name.
