@@ -1,5 +1,5 @@
-// Fused attention, backward, by mma.sync (sm_80 and later; attention_backward_wgmma.cu has sm_90a's). The probabilities are computed again from lse, and with
-// delta = sum of dout * out of each row, dp = dout vT and ds = p (dp - delta):
+// Fused attention, backward, by mma.sync (sm_80 and later; attention_backward_wgmma.cu has sm_90a's). The probabilities
+// are computed again from lse, and with delta = sum of dout * out of each row, dp = dout vT and ds = p (dp - delta):
 //     dv = pT dout      dk = dsT q scale      dq = ds k scale
 // One kernel, two uses: a block of four warps keeps 64 rows of two tensors and goes through the rows of the two others.
 // kKeys: it keeps k and v, and adds dk and dv up over the queries of all the heads of its group; else it keeps q and
@@ -172,18 +172,34 @@ __global__ void __launch_bounds__(kThreads) backward_kernel(const __grid_constan
                           work.dv_vector);
 }
 
-// delta = sum of dout * out over a row's columns: a warp a row.
+// delta = sum of dout * out over a row's columns: 16 bytes of each a thread, so that half a warp (float32: a warp) has
+// the longest row. Limit: memory.
+constexpr int kDeltaThreads = 256;
 template <class T>
-__global__ void delta_kernel(const __grid_constant__ AttentionWork work) {
+constexpr int kDeltaLanes = kAttentionHead * static_cast<int>(sizeof(T)) / 16;
+
+template <class T>
+__global__ void __launch_bounds__(kDeltaThreads) delta_kernel(const __grid_constant__ AttentionWork work) {
+  constexpr int V = 16 / sizeof(T), kLanes = kDeltaLanes<T>;
   const AttentionArgs& a = work.a;
-  const int64_t at = static_cast<int64_t>(blockIdx.x) * (blockDim.x / 32) + threadIdx.x / 32;
-  if (at >= a.B * a.H * a.L) return;  // whole warps
-  const int64_t b = at / a.L / a.H, h = at / a.L % a.H, i = at % a.L;
-  const T *dout = attention_at<T>(a.dout, b, h, i), *out = attention_at<T>(a.out, b, h, i);
+  const int64_t at = static_cast<int64_t>(blockIdx.x) * (kDeltaThreads / kLanes) + threadIdx.x / kLanes;
+  const int column = threadIdx.x % kLanes * V;
+  const bool here = at < a.B * a.H * a.L;
   float sum = 0;
-  for (int j = threadIdx.x % 32; j < a.Ev; j += 32) sum += widened(dout[j]) * widened(out[j]);
-  sum = warp_sum(sum);
-  if (threadIdx.x % 32 == 0) work.delta[at] = sum;
+  if (here && column < a.Ev) {
+    const int64_t b = at / a.L / a.H, h = at / a.L % a.H, i = at % a.L;
+    const T *dout = attention_at<T>(a.dout, b, h, i) + column, *out = attention_at<T>(a.out, b, h, i) + column;
+    if (work.dout_vector && work.out_vector) {
+      const Pack16<T> x = load16(dout), y = load16(out);
+#pragma unroll
+      for (int j = 0; j < V; ++j) sum += widened(x[j]) * widened(y[j]);
+    } else {
+      for (int j = 0; j < V && column + j < a.Ev; ++j) sum += widened(dout[j]) * widened(out[j]);
+    }
+  }
+#pragma unroll
+  for (int o = kLanes / 2; o > 0; o /= 2) sum += __shfl_xor_sync(kFullWarp, sum, o);
+  if (here && column == 0) work.delta[at] = sum;
 }
 
 template <class T, int D>
@@ -208,11 +224,13 @@ void attention_backward(const AttentionArgs& a, const AttentionDropout& d, float
   const AttentionWork work = attention_work("attention_backward", a, d, delta);
   if (a.B * a.H * a.L * a.S == 0) return;
   const bool narrow = a.E <= 64 && a.Ev <= 64;
-  const int64_t rows = a.B * a.H * a.L, blocks = (rows + 7) / 8;
-  if (blocks > 0x7fffffff) throw std::invalid_argument("attention_backward: too many rows");
   with_attention_dtype("attention_backward", a.dtype, [&](auto type) {
     using T = typename decltype(type)::type;
-    launch("attention_backward", delta_kernel<T>, dim3(static_cast<unsigned>(blocks)), dim3(256), 0, stream, work);
+    constexpr int each = kDeltaThreads / kDeltaLanes<T>;
+    const int64_t blocks = (a.B * a.H * a.L + each - 1) / each;
+    if (blocks > 0x7fffffff) throw std::invalid_argument("attention_backward: too many rows");
+    launch("attention_backward", delta_kernel<T>, dim3(static_cast<unsigned>(blocks)), dim3(kDeltaThreads), 0, stream,
+           work);
     if (attention_backward_wgmma(work, stream)) return;
     narrow ? backward<T, 64>(work, stream) : backward<T, 128>(work, stream);
   });

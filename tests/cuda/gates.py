@@ -33,7 +33,7 @@ INSTRUCTIONS = {
     "attention": ("sm_80", ("HMMA", "LDGSTS", "LDSM", "MUFU.EX2")),
     "attention_wgmma": ("sm_90a", ("HGMMA", "UTMALDG", "SYNCS", "MUFU.EX2")),
     "attention_backward_wgmma": ("sm_90a", ("HGMMA", "UTMALDG", "SYNCS", "MUFU.EX2")),
-    "attention_backward": ("sm_80", ("HMMA", "LDGSTS", "LDSM", "MUFU.EX2")),
+    "attention_backward": ("sm_80", ("HMMA", "LDGSTS", "LDSM", "MUFU.EX2", "LDG.E.128")),
     "gemm_warptiled": ("sm_80", ("LDG.E.128", "LDS.128", "FFMA", "DFMA", "STG.E.128")),
 }
 # Memory-bound: 16-byte loads somewhere in the file's code.
