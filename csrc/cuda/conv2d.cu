@@ -6,6 +6,7 @@
 // A 1 x 1 convolution of stride 1 without padding has its columns already: x (or dx) itself.
 #include "cuda/conv2d.h"
 #include "cuda/gemm_common.h"
+#include "cuda/storage.h"
 
 namespace fastnn {
 namespace cuda {
@@ -254,20 +255,6 @@ void weight(const Conv2dShape& s, Dtype dtype, const T* x, const T* dy, T* dw, c
   });
 }
 
-template <class F>
-void by_dtype(Dtype dtype, F f) {
-  switch (dtype) {
-    case Dtype::F32:
-      return f(float());
-    case Dtype::F64:
-      return f(double());
-    case Dtype::BF16:
-      return f(bf16());
-    default:
-      return f(f16());
-  }
-}
-
 bool nothing(const Conv2dShape& s) { return s.N <= 0 || s.K <= 0 || s.C <= 0; }
 
 }  // namespace
@@ -282,8 +269,8 @@ void conv2d_forward(const Conv2dShape& s, Dtype dtype, const void* x, const void
                     void* y, void* workspace, const GemmOptions& o, Stream stream) {
   if (nothing(s) || s.O * s.P * s.Q <= 0) return;
   plan_of(s, dtype, ConvTask::Forward);
-  by_dtype(dtype, [&](auto t) {
-    using T = decltype(t);
+  with_float("conv2d", dtype, [&](auto t) {
+    using T = typename decltype(t)::type;
     forward<T>(s, dtype, static_cast<const T*>(x), static_cast<const T*>(w), static_cast<const T*>(bias), act,
                static_cast<T*>(y), static_cast<T*>(workspace), o, stream);
   });
@@ -293,8 +280,8 @@ void conv2d_input(const Conv2dShape& s, Dtype dtype, const void* dy, const void*
                   const GemmOptions& o, Stream stream) {
   if (nothing(s)) return;
   plan_of(s, dtype, ConvTask::Input);
-  by_dtype(dtype, [&](auto t) {
-    using T = decltype(t);
+  with_float("conv2d", dtype, [&](auto t) {
+    using T = typename decltype(t)::type;
     input<T>(s, dtype, static_cast<const T*>(dy), static_cast<const T*>(w), static_cast<T*>(dx),
              static_cast<T*>(workspace), o, stream);
   });
@@ -305,8 +292,8 @@ void conv2d_weight(const Conv2dShape& s, Dtype dtype, const void* x, const void*
   int64_t size_w = s.K * (s.C / (s.groups > 0 ? s.groups : 1)) * s.T * s.R * s.S;
   if (size_w <= 0) return;
   if (s.N > 0) plan_of(s, dtype, ConvTask::Weight);
-  by_dtype(dtype, [&](auto t) {
-    using T = decltype(t);
+  with_float("conv2d", dtype, [&](auto t) {
+    using T = typename decltype(t)::type;
     if (s.N <= 0)  // the sum over no images
     {
       using A = typename Accumulator<T>::type;
