@@ -73,6 +73,15 @@ __device__ inline C smaller(C x, C y) {
   return x < y || x != x ? x : y;
 }
 
+template <class C>
+__device__ inline C within(C x, C bound) {  // NaN stays NaN, as below
+  return x < -bound ? -bound : x > bound ? bound : x;
+}
+template <class C>
+__device__ inline C at_least(C x, C bound) {
+  return x < bound ? bound : x;
+}
+
 #define FASTNN_EACH(name, expression)               \
   case Op::name:                                    \
     _Pragma("unroll") for (int i = 0; i < V; ++i) { \
@@ -209,6 +218,11 @@ __device__ inline void binary(Op op, const C (&a)[V], const C (&b)[V], C p0, C p
     FASTNN_EACH(threshold_backward, y <= p0 ? C(0) : x)
     FASTNN_EACH(prelu, x > 0 ? x : x * y)
     FASTNN_EACH(prelu_backward_weight, y > 0 ? C(0) : x * y)
+    FASTNN_EACH(squared_difference, (x - y) * (x - y))
+    FASTNN_EACH(absolute_difference, fabs(x - y))
+    FASTNN_EACH(huber, (x - y - C(0.5) * within(x - y, p0)) * within(x - y, p0) / p1)
+    FASTNN_EACH(bce, (y - 1) * at_least(log1p(-x), C(-100)) - y * at_least(log(x), C(-100)))
+    FASTNN_EACH(bce_with_logits, (x < 0 ? C(0) : x) - x * y + log1p(exp(-fabs(x))))
     FASTNN_EACH(gelu_backward, x * (normal_cdf(y) + y * C(kInvSqrt2Pi) * exp(C(-0.5) * y * y)))
     case Op::silu_backward:
 #pragma unroll

@@ -190,6 +190,20 @@ double reference(Op op, double x, double y, double p0, double p1) {
       return x > 0 ? x : x * y;
     case Op::prelu_backward_weight:
       return y > 0 ? 0 : x * y;
+    case Op::squared_difference:
+      return (x - y) * (x - y);
+    case Op::absolute_difference:
+      return std::fabs(x - y);
+    case Op::huber: {
+      const double d = std::fabs(x - y);
+      return (d > p0 ? p0 * (d - p0 / 2) : d * d / 2) / p1;
+    }
+    case Op::bce: {
+      const double yes = std::log(x), no = std::log1p(-x);
+      return -(y * (yes < -100 ? -100 : yes) + (1 - y) * (no < -100 ? -100 : no));
+    }
+    case Op::bce_with_logits:
+      return (x < 0 ? 0 : x) - x * y + std::log1p(std::exp(-std::fabs(x)));
     case Op::atan2:
       return std::atan2(x, y);
     case Op::pow:

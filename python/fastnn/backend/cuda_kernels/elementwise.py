@@ -198,11 +198,12 @@ if has("elementwise"):
         globals()[_name] = _binary(_name, _BOOL)
     for _name in (
         "relu_backward silu_backward tanh_backward sigmoid_backward hardsigmoid_backward hardswish_backward mish_backward "
-        "logsigmoid_backward prelu prelu_backward_weight"
+        "logsigmoid_backward prelu prelu_backward_weight squared_difference absolute_difference bce bce_with_logits"
     ).split():
         globals()[_name] = _binary(_name)
     for _name in "leaky_relu_backward elu_backward shrink_backward threshold_backward".split():
         globals()[_name] = _binary(_name, p=_one)
+    huber = _binary("huber", p=lambda delta, divisor=1.0: _two(delta, divisor))
     softplus_backward = _binary("softplus_backward", p=_two)
     hardtanh_backward = _binary("hardtanh_backward", p=_unit_bounds)
     for _name in (
