@@ -202,3 +202,22 @@ def test_optimizer_step(name, table):
         return [norm.numpy(), *(p.detach().numpy() for p in parameters)]
 
     at_every_thread_count(compute)
+
+
+@pytest.mark.parametrize("table", CPU_TABLES, indirect=True)
+def test_batches_of_small_products(table):
+    """Small products of a batch are one task, which shares its scratch with no other thread: repeated, for a race shows
+    itself now and then only."""
+    rng = np.random.default_rng(0)
+    for m, k, n in ((31, 33, 16), (20, 300, 9), (41, 33, 46)):
+        a, b = (rng.standard_normal((3, r, k)).astype("float32") for r in (m, n))
+        want = np.einsum("zmk,znk->zmn", a.astype("float64"), b.astype("float64"))
+        x, y = fastnn.from_numpy(a), fastnn.from_numpy(b)
+        before = fastnn.get_num_threads()
+        try:
+            for threads in (2, 8):
+                fastnn.set_num_threads(threads)
+                for _ in range(150):
+                    np.testing.assert_allclose((x @ y.mT).numpy(), want, rtol=1e-4, atol=1e-3)
+        finally:
+            fastnn.set_num_threads(before)

@@ -20,8 +20,9 @@ int64_t gemm_columns_workspace(int64_t K, int threads) {
   return threads * column_panel_bytes<T>(k_block<T>(K));
 }
 
-// workspace: gemm_columns_workspace<T>(K, threads) bytes, 64-byte aligned. threads == 1 inside a parallel region means
-// that the scratch is the caller's alone, whatever its index.
+// workspace: gemm_columns_workspace<T>(K, threads) bytes, 64-byte aligned. With threads == 1 there is one panel, the
+// caller's: then no loop over threads may be opened here. (A parallel loop of a single chunk runs in its caller without
+// being a parallel region, and a batch of small products is such a loop around this one.)
 template <class T, class SrcB, class Store>
 void gemm_columns(int64_t M, int64_t N, int64_t K, const DirectA<T>& src_a, const SrcB& src_b, const Store& store,
                   void* workspace, int threads) {
@@ -31,8 +32,8 @@ void gemm_columns(int64_t M, int64_t N, int64_t K, const DirectA<T>& src_a, cons
   // Few columns are cut into narrower panels, many rows into groups that pack the panel again each.
   const int64_t width = min_i(NR, max_i(2 * W, round_up(ceil_div(N, kColumnChunks), W))), pn = ceil_div(N, width);
   const int64_t gm = min_i(ceil_div(kColumnChunks, pn), max_i(1, M / kColumnRows));
-  parallel_for(pn * gm, [&](int64_t c, int thread) {
-    T* const panel = reinterpret_cast<T*>(static_cast<char*>(workspace) + (threads > 1 ? thread : 0) * panel_bytes);
+  const auto chunk = [&](int64_t c, int thread) {
+    T* const panel = reinterpret_cast<T*>(static_cast<char*>(workspace) + thread * panel_bytes);
     const int64_t j = c / gm * width, m = c % gm;
     const int cols = static_cast<int>(min_i(width, N - j));
     const int64_t i0 = m * pm / gm * MR, i1 = min_i((m + 1) * pm / gm * MR, M);
@@ -42,7 +43,12 @@ void gemm_columns(int64_t M, int64_t N, int64_t K, const DirectA<T>& src_a, cons
       const ASpan<T> as{src_a.p + pc * src_a.ks, MR * src_a.rs, src_a.rs, src_a.ks};
       strip_any<T>(true, i0, i1, kc, as, panel, round_up(cols, W), 0, j, cols, store, pc == 0, pc + kc >= K);
     }
-  });
+  };
+  if (threads > 1) {
+    parallel_for(pn * gm, chunk);
+  } else {
+    for (int64_t c = 0; c < pn * gm; c++) chunk(c, 0);
+  }
 }
 
 }  // namespace
