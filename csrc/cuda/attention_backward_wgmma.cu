@@ -280,18 +280,14 @@ void backward_wgmma(const AttentionWork& work, const Slabs (&slabs)[4], Stream s
 
 bool attention_backward_wgmma(const AttentionWork& work, Stream stream) {
   const AttentionArgs& a = work.a;
-  if ((a.dtype != Dtype::BF16 && a.dtype != Dtype::F16) || !work.seen_whole || !work.scale_last) return false;
-  if (!work.q_vector || !work.k_vector || !work.v_vector || !work.dout_vector || device_capability() != 90)
-    return false;
+  if (!wgmma_takes(work) || !work.dout_vector) return false;
   Slabs slabs[4];
   if (!slabs_of(a.q, a.B, a.H, &slabs[0]) || !slabs_of(a.dout, a.B, a.H, &slabs[1]) ||
       !slabs_of(a.k, a.B, a.kv_heads, &slabs[2]) || !slabs_of(a.v, a.B, a.kv_heads, &slabs[3]))
     return false;
-  const bool narrow = a.E <= 64 && a.Ev <= 64;
-  if (a.dtype == Dtype::BF16)
-    narrow ? backward_wgmma<bf16, 64>(work, slabs, stream) : backward_wgmma<bf16, 128>(work, slabs, stream);
-  else
-    narrow ? backward_wgmma<f16, 64>(work, slabs, stream) : backward_wgmma<f16, 128>(work, slabs, stream);
+  with_wgmma_tile(a, [&](auto type, auto columns) {
+    backward_wgmma<typename decltype(type)::type, decltype(columns)::value>(work, slabs, stream);
+  });
   return true;
 }
 

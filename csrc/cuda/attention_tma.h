@@ -4,10 +4,6 @@
 #include "cuda/attention_common.h"
 #include "cuda/tensor_map.h"
 
-#if defined(FASTNN_EMU) || (defined(__CUDA_ARCH_FEAT_SM90_ALL))
-#define FASTNN_HAS_WGMMA 1
-#endif
-
 namespace fastnn {
 namespace cuda {
 namespace {
@@ -39,6 +35,23 @@ inline TensorMap slab_map(const char* fn, Dtype dtype, const AttentionArray& x, 
   return tiled_map(fn, dtype, x.p,
                    {static_cast<uint64_t>(width), static_cast<uint64_t>(rows), static_cast<uint64_t>(s.slabs)},
                    {static_cast<uint64_t>(x.row) * 2, static_cast<uint64_t>(s.stride) * 2}, {64, box, 1});
+}
+
+// Whether these products are for wgmma: 16-bit floats on sm_90, nothing hidden but by causality, no dropout, and q, k,
+// v as TMA wants them.
+inline bool wgmma_takes(const AttentionWork& work) {
+  return (work.a.dtype == Dtype::BF16 || work.a.dtype == Dtype::F16) && work.seen_whole && work.scale_last &&
+         work.q_vector && work.k_vector && work.v_vector && device_capability() == 90;
+}
+
+// f(type, columns): the dtype's, and 64 or 128 for the widest head, as an integral constant.
+template <class F>
+void with_wgmma_tile(const AttentionArgs& a, const F& f) {
+  const auto with_columns = [&](auto type) {
+    if (a.E <= 64 && a.Ev <= 64) return f(type, std::integral_constant<int, 64>());
+    f(type, std::integral_constant<int, 128>());
+  };
+  a.dtype == Dtype::BF16 ? with_columns(Type<bf16>()) : with_columns(Type<f16>());
 }
 
 }  // namespace

@@ -211,17 +211,14 @@ void run(const AttentionWork& work, const Slabs (&slabs)[3], Stream stream) {
 
 bool attention_wgmma(const AttentionWork& work, Stream stream) {
   const AttentionArgs& a = work.a;
-  if ((a.dtype != Dtype::BF16 && a.dtype != Dtype::F16) || !work.seen_whole || !work.scale_last) return false;
-  if (!work.q_vector || !work.k_vector || !work.v_vector || device_capability() != 90) return false;
+  if (!wgmma_takes(work)) return false;
   Slabs slabs[3];
   if (!slabs_of(a.q, a.B, a.H, &slabs[0]) || !slabs_of(a.k, a.B, a.kv_heads, &slabs[1]) ||
       !slabs_of(a.v, a.B, a.kv_heads, &slabs[2]))
     return false;
-  const bool narrow = a.E <= 64 && a.Ev <= 64;
-  if (a.dtype == Dtype::BF16)
-    narrow ? run<bf16, 64>(work, slabs, stream) : run<bf16, 128>(work, slabs, stream);
-  else
-    narrow ? run<f16, 64>(work, slabs, stream) : run<f16, 128>(work, slabs, stream);
+  with_wgmma_tile(a, [&](auto type, auto columns) {
+    run<typename decltype(type)::type, decltype(columns)::value>(work, slabs, stream);
+  });
   return true;
 }
 

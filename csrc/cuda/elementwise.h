@@ -13,7 +13,8 @@ namespace cuda {
 // bytes of 0 and 1 = f(a)
 #define FASTNN_CUDA_TEST_OPS(X) FASTNN_TEST_OPS(X) X(logical_not)
 // out = f(a, b); add, sub, mul, maximum, minimum, axpy and the last nine also of integers and bool. b of a gradient is
-// what forward saved. remainder and floor_divide round down, fmod and div_trunc toward zero; x / 0 of integers is 0.
+// what forward saved, of a loss the target. remainder and floor_divide round down, fmod and div_trunc toward zero; x / 0
+// of integers is 0.
 #define FASTNN_CUDA_BINARY_OPS(X)                                                                                      \
   FASTNN_BINARY_OPS(X) X(atan2) X(pow) X(fmod) X(remainder) X(floor_divide) X(div_trunc) X(bitwise_and) X(bitwise_or)  \
   X(bitwise_xor) X(left_shift) X(right_shift)

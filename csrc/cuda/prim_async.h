@@ -9,6 +9,10 @@
 #include "cuda/wgmma.h"
 #endif
 
+#if defined(FASTNN_EMU) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define FASTNN_HAS_WGMMA 1  // without it a kernel of sm_90a has an empty body
+#endif
+
 #ifdef FASTNN_EMU
 namespace fastnn {
 namespace emu {

@@ -5,10 +5,6 @@
 #pragma once
 #include "cuda/prim_async.h"
 
-#if defined(FASTNN_EMU) || (defined(__CUDA_ARCH_FEAT_SM90_ALL))
-#define FASTNN_HAS_WGMMA 1
-#endif
-
 namespace fastnn {
 namespace cuda {
 namespace {

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import Case
-from .elementwise import _each, _log, _values
+from .elementwise import _each, _log, _sigmoid, _values
 
 SHAPES = {
     "n1": ((1,), (1,)), "n67": ((67,), (67,)), "broadcast": ((6, 50), (50,)), "column": ((5, 1), (5, 33)),
@@ -40,10 +40,6 @@ def _least(v):
 
 def _sign(d):
     return float((d > 0) - (d < 0))
-
-
-def _sigmoid(x):
-    return 1 / (1 + math.exp(-x)) if x > -700 or math.isnan(x) else 0.0
 
 
 def _bce(x, y):

@@ -21,6 +21,17 @@ struct Case {
   int pad = 0;           // elements between rows: odd ones make 16-byte accesses impossible
   double scale = 0;      // 0: 1 / sqrt(E)
 };
+// What the kernels by wgmma take, and what differs from it by one thing that they leave to those by mma.sync.
+inline const Case for_wgmma{Dtype::BF16, 1, 1, 1, 20, 40, 16, 16};
+inline std::vector<Case> left_to_mma() {
+  std::vector<Case> cases(5, for_wgmma);
+  cases[0].dtype = Dtype::F32;
+  cases[1].hide = Hide::Bool;
+  cases[2].drop = Drop::Drawn;
+  cases[3].pad = 3;
+  cases[4].scale = -1;
+  return cases;
+}
 
 struct Tensor {
   Array memory;

@@ -1,12 +1,8 @@
 // Fused attention, forward, by mma.sync: ragged sizes, masks, dropout, grouped heads, any layout.
+#define FASTNN_NO_WGMMA
+#include "attention_absent.h"
 #include "attention_case.h"
 #include "cuda/attention.cu"
-
-namespace fastnn {
-namespace cuda {
-bool attention_wgmma(const AttentionWork&, Stream) { return false; }
-}  // namespace cuda
-}  // namespace fastnn
 
 using namespace attention_case;
 

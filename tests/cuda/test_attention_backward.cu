@@ -4,14 +4,10 @@
 #include "cuda/attention_backward.cu"
 #undef kThreads
 
+#define FASTNN_NO_WGMMA
+#define FASTNN_NO_BACKWARD_WGMMA
+#include "attention_absent.h"
 #include "attention_case.h"
-
-namespace fastnn {
-namespace cuda {
-bool attention_wgmma(const AttentionWork&, Stream) { return false; }
-bool attention_backward_wgmma(const AttentionWork&, Stream) { return false; }
-}  // namespace cuda
-}  // namespace fastnn
 
 using namespace fastnn;
 using namespace fastnn::cuda;

@@ -4,14 +4,10 @@
 #define kThreads kThreadsOfBackward  // both files have theirs in one anonymous namespace here
 #include "cuda/attention_backward.cu"
 #undef kThreads
-#include "attention_case.h"
 #include "cuda/attention_backward_wgmma.cu"
-
-namespace fastnn {
-namespace cuda {
-bool attention_wgmma(const AttentionWork&, Stream) { return false; }
-}  // namespace cuda
-}  // namespace fastnn
+#define FASTNN_NO_WGMMA
+#include "attention_absent.h"
+#include "attention_case.h"
 
 using namespace attention_case;
 
@@ -70,20 +66,13 @@ TEST(wgmma_gradients_one_at_a_time) {
   }
 }
 TEST(wgmma_gradients_left_to_mma) {
-  const Case t{Dtype::BF16, 1, 1, 1, 20, 40, 16, 16};
-  for (int i = 0; i < 5; ++i) {
-    Case c = t;
-    if (i == 0) c.dtype = Dtype::F32;
-    if (i == 1) c.hide = Hide::Bool;
-    if (i == 2) c.drop = Drop::Drawn;
-    if (i == 3) c.pad = 3;
-    if (i == 4) c.scale = -1;
+  for (const Case& c : left_to_mma()) {
     Problem p(c);
     CHECK(!taken(p));
     attention_backward(p.a, p.drop, p.delta.data(), nullptr);
     p.check_backward();
   }
-  attention_case::backward(t);  // with the kernel's own delta
+  attention_case::backward(for_wgmma);  // with the kernel's own delta
 }
 
 MAIN()

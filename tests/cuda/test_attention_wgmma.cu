@@ -35,18 +35,11 @@ TEST(wgmma_layouts) {
   wgmma({Dtype::F16, 2, 2, 1, 20, 40, 16, 24, Hide::Nothing, Drop::None, false, 8});
 }
 TEST(wgmma_leaves_to_mma) {
-  const Case t{Dtype::BF16, 1, 1, 1, 20, 40, 16, 16};
-  for (int i = 0; i < 5; ++i) {
-    Case c = t;
-    if (i == 0) c.dtype = Dtype::F32;
-    if (i == 1) c.hide = Hide::Bool;
-    if (i == 2) c.drop = Drop::Drawn;
-    if (i == 3) c.pad = 3;
-    if (i == 4) c.scale = -1;
+  for (const Case& c : left_to_mma()) {
     Problem p(c);
     CHECK(!taken(p));
   }
-  Problem p(t);
+  Problem p(for_wgmma);
   attention(p.a, p.drop, nullptr);  // whichever it takes
   p.check_forward();
 }

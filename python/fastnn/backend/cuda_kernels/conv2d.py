@@ -157,13 +157,17 @@ def conv2d_add_relu(x, w, bias, z, alpha, stride, padding, dilation, groups):
     """As the twin; `implicit` adds and clamps where it writes, the other rungs' results are read once more."""
     how = stride, padding, dilation, groups
     planned = _plan("conv2d_add_relu", 2, x, w, bias, *how)
-    if planned is None or planned[0] is not _implicit:
-        y = conv2d(x, w, bias, *how)
+    if planned is None:
+        y = twin.conv2d(x, w, bias, *how)
         check_summand(y, z)
-        return elementwise.relu(elementwise.axpy_(y, z, alpha), out=y)
-    _, sizes, y = planned
-    check_summand(y, z)
-    return _implicit(_FORWARD, sizes, x, w, bias, y, _ACT["relu"], z if alpha == 1 else elementwise.mul(z, alpha))
+    else:
+        rung, sizes, y = planned
+        check_summand(y, z)
+        if rung is _implicit:
+            summand = z if alpha == 1 else elementwise.mul(z, alpha)
+            return rung(_FORWARD, sizes, x, w, bias, y, _ACT["relu"], summand)
+        y = rung(_FORWARD, sizes, x, w, bias, y, _ACT["none"])
+    return elementwise.relu(elementwise.axpy_(y, z, alpha), out=y)
 
 
 __all__ = [
