@@ -1,5 +1,6 @@
 // Strided arrays made contiguous, padding by index, windows added into images: parsing and checks.
 #include <algorithm>
+#include <cstring>
 
 #include "fast_functions.h"
 #include "strided_copy.h"
@@ -41,6 +42,67 @@ PyObject* reshape(PyObject* const* args, Py_ssize_t nargs) {
   if (size == 0 || left == 0 || (open < 0 ? left != size : size % left != 0)) return nullptr;
   if (open >= 0) shape[open] = size / left;
   return reshaped_copy(args[0], shape, static_cast<int>(ndim));
+}
+
+// cat(arrays, dim): contiguous arrays of one dtype. A row of the result, its dimensions from dim on, is a piece of each
+// array; the result is written in order, in tasks of kTask elements.
+PyObject* cat(PyObject* const* args, Py_ssize_t nargs) {
+  int64_t dim;
+  if (nargs != 2 || !PyList_CheckExact(args[0]) || !read_int(args[1], dim)) return nullptr;
+  const Py_ssize_t n = PyList_GET_SIZE(args[0]);
+  std::vector<py::object> arrays;
+  std::vector<const char*> data;
+  std::vector<int64_t> ends;  // of the pieces in a row, in bytes
+  py::ssize_t shape[kDims];
+  int ndim = 0;
+  int64_t item = 0, total = 0;
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    PyObject* const o = PyList_GET_ITEM(args[0], i);
+    if (Py_TYPE(o) != numpy_objects().array) return nullptr;
+    const py::detail::PyArray_Proxy* x = py::detail::array_proxy(o);
+    if (!(x->flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_)) return nullptr;
+    if (i == 0) {
+      ndim = x->nd;
+      if (dim < 0 || dim >= ndim || ndim > kDims || !plain_elements(o)) return nullptr;
+      item = py::reinterpret_borrow<py::dtype>(x->descr).itemsize();
+      std::copy(x->dimensions, x->dimensions + ndim, shape);
+    } else {
+      if (x->nd != ndim || x->descr != py::detail::array_proxy(arrays[0].ptr())->descr) return nullptr;
+      for (int d = 0; d < ndim; ++d)
+        if (d != dim && x->dimensions[d] != shape[d]) return nullptr;
+    }
+    arrays.push_back(py::reinterpret_borrow<py::object>(o));
+    data.push_back(x->data);
+    total += x->dimensions[dim];
+    int64_t inner = item;
+    for (int d = static_cast<int>(dim) + 1; d < ndim; ++d) inner *= shape[d];
+    ends.push_back(total * inner);
+  }
+  if (n == 0) return nullptr;
+  shape[dim] = total;
+  py::object out =
+      new_array(py::reinterpret_borrow<py::dtype>(py::detail::array_proxy(arrays[0].ptr())->descr), shape, ndim);
+  const int64_t row = ends.back();
+  int64_t bytes = row;
+  for (int d = 0; d < dim; ++d) bytes *= shape[d];
+  if (bytes == 0) return out.release().ptr();
+  char* const to = data_of(out);
+  const int64_t task = kTask * item;
+  MaybeReleaseGil gil(bytes >= kGilFree * item);
+  parallel_for((bytes + task - 1) / task, [&](int64_t t, int) {
+    const int64_t end = std::min(bytes, (t + 1) * task);
+    for (int64_t at = t * task; at < end;) {
+      const int64_t r = at / row, in_row = at % row;
+      auto i = static_cast<size_t>(std::upper_bound(ends.begin(), ends.end(), in_row) - ends.begin());
+      for (int64_t from = in_row; i < ends.size() && at < end; ++i) {
+        const int64_t start = i ? ends[i - 1] : 0, piece = ends[i] - start, count = std::min(ends[i] - from, end - at);
+        std::memcpy(to + at, data[i] + r * piece + (from - start), static_cast<size_t>(count));
+        at += count;
+        from = ends[i];
+      }
+    }
+  });
+  return out.release().ptr();
 }
 
 // ---------------------------------------------------------------- pad and fold
@@ -170,6 +232,7 @@ PyObject* col2im(PyObject* const* args, Py_ssize_t nargs) {
 
 constexpr FastFunction functions[] = {{"copy", &copy},
                                       {"reshape", &reshape},
+                                      {"cat", &cat},
                                       {"index_pad2d", &index_pad2d},
                                       {"index_pad2d_backward", &index_pad2d_backward},
                                       {"col2im", &col2im}};

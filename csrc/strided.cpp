@@ -12,17 +12,8 @@ namespace {
 constexpr int64_t kTileRows = 16, kTileCols = 64;
 constexpr int64_t kBlock = 512;  // elements gathered at a time: four operands of doubles take 16 KiB of the stack
 
-template <class T>
-void repeat(char* to, const char* from, int64_t n) {
-  T v;
-  std::memcpy(&v, from, sizeof v);
-  std::fill_n(reinterpret_cast<T*>(to), n, v);
-}
 void gather(char* to, const char* from, int64_t stride, int64_t n, int itemsize) {
-  if (stride == 0) {  // a loop that the compiler vectorises
-    if (itemsize == 4) return repeat<uint32_t>(to, from, n);
-    if (itemsize == 8) return repeat<uint64_t>(to, from, n);
-  }
+  if (stride == 0) return kernels().copy_matrix({itemsize, 1, n, from, 0, 0, to, 0});
   switch (itemsize) {
     case 1:
       for (int64_t i = 0; i < n; ++i) to[i] = from[i * stride];

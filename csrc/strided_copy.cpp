@@ -56,20 +56,22 @@ struct StridedCopy {
     int64_t matrices = 1;
     for (int d = 0; d < ndim - 1; ++d)
       if (d != rows) matrices *= shape[d];
-    // Rows by the block, or matrices by the group, whichever makes tasks of about kTask elements.
-    const int64_t block = std::max<int64_t>(1, (kTask / a.cols + 63) / 64) * 64;
+    // Pieces of long rows, rows by the block, or matrices by the group, whichever makes tasks of about kTask elements.
+    const int64_t width = std::min(a.cols, kTask), pieces = (a.cols + width - 1) / width;
+    const int64_t block = pieces > 1 ? 1 : std::max<int64_t>(1, (kTask / a.cols + 63) / 64) * 64;
     const int64_t blocks = (shape[rows] + block - 1) / block;
-    const int64_t group = std::max<int64_t>(1, kTask / (a.cols * std::min(block, shape[rows])));
-    const int64_t parts = matrices * blocks;
+    const int64_t group = std::max<int64_t>(1, kTask / (width * std::min(block, shape[rows])));
+    const int64_t parts = matrices * blocks * pieces;
     const Kernels& k = kernels();
     parallel_for((parts + group - 1) / group, [&](int64_t task, int) {
       for (int64_t part = task * group; part < std::min(parts, (task + 1) * group); ++part) {
         CopyArgs b = a;
-        const int64_t first = part % blocks * block;
-        int64_t matrix = part / blocks;
+        const int64_t column = part % pieces * width, first = part / pieces % blocks * block;
+        int64_t matrix = part / pieces / blocks;
         b.rows = std::min(block, shape[rows] - first);
-        b.from = source + first * from[rows];
-        b.to = target + first * to[rows];
+        b.cols = std::min(width, a.cols - column);
+        b.from = source + first * from[rows] + column * a.from_col;
+        b.to = target + first * to[rows] + column * itemsize;
         for (int d = ndim - 2; d >= 0; --d) {
           if (d == rows) continue;
           b.from += matrix % shape[d] * from[d];
@@ -82,19 +84,12 @@ struct StridedCopy {
   }
 };
 
-// Elements that are plain bytes: numbers, and the one- and two-byte types that packages add.
-bool plain(int type, int itemsize) {
-  using npy = py::detail::npy_api;
-  if (itemsize != 1 && itemsize != 2 && itemsize != 4 && itemsize != 8 && itemsize != 16) return false;
-  return (type >= npy::NPY_BOOL_ && type <= npy::NPY_CLONGDOUBLE_) || type == 23 || (type >= 256 && itemsize <= 2);
-}
-
 // The array's elements, in order, in a fresh array of this shape; null where they are not plain.
 PyObject* copy_as(PyObject* array, const py::ssize_t* shape, int ndim) {
   const py::detail::PyArray_Proxy* x = py::detail::array_proxy(array);
   const auto dtype = py::reinterpret_borrow<py::dtype>(x->descr);
   const int itemsize = static_cast<int>(dtype.itemsize());
-  if (x->nd > kDims || !plain(py::detail::array_descriptor_proxy(x->descr)->type_num, itemsize)) return nullptr;
+  if (x->nd > kDims || !plain_elements(array)) return nullptr;
   py::object out = new_array(dtype, shape, ndim);
   int64_t size = 1;
   StridedCopy c;
@@ -143,6 +138,15 @@ bool viewable(const py::detail::PyArray_Proxy* x, const py::ssize_t* shape, int 
 }
 
 }  // namespace
+
+bool plain_elements(PyObject* array) {
+  using npy = py::detail::npy_api;
+  PyObject* const descr = py::detail::array_proxy(array)->descr;
+  const int type = py::detail::array_descriptor_proxy(descr)->type_num;
+  const auto size = py::reinterpret_borrow<py::dtype>(descr).itemsize();
+  if (size != 1 && size != 2 && size != 4 && size != 8 && size != 16) return false;
+  return (type >= npy::NPY_BOOL_ && type <= npy::NPY_CLONGDOUBLE_) || type == 23 || (type >= 256 && size <= 2);
+}
 
 PyObject* contiguous_copy(PyObject* array) {
   const py::detail::PyArray_Proxy* x = py::detail::array_proxy(array);

@@ -11,5 +11,7 @@ PyObject* contiguous_copy(PyObject* array);
 // The same in another shape of as many elements; null, without an error, where a view does or the elements are not
 // plain bytes.
 PyObject* reshaped_copy(PyObject* array, const py::ssize_t* shape, int ndim);
+// Whether an ndarray's elements are plain bytes: numbers, and the one- and two-byte types that packages add.
+bool plain_elements(PyObject* array);
 
 }  // namespace fastnn

@@ -24,7 +24,7 @@ Plan<T> plan_of(const AttentionArgs& a) {
   p.blocks = ceil_div(a.L, kQueryBlock);
   p.key_block = key_block<T>(a, kForwardBytes);
   p.ldq = padded<T>(a.E);
-  p.direct_v = a.Ev % Vec<T>::size == 0 && a.v.row * static_cast<int64_t>(sizeof(T)) % 2048 != 0;
+  p.direct_v = read_direct<T>(a.v, a.Ev);
   p.ldv = p.direct_v ? a.v.row : padded<T>(a.Ev);
   p.own = p.blocks == 1 && a.H == a.kv_heads;
   p.head = round_up(padded<T>(a.S) * a.E + (p.direct_v ? 0 : a.S * p.ldv), 64 / sizeof(T));
@@ -101,7 +101,7 @@ FASTNN_INLINE StripRows<T> softmax_strip(T* x, int64_t ld, int64_t n, T* largest
 template <class T>
 void query_block(const AttentionArgs& a, const Plan<T>& p, int64_t b, int64_t h, int64_t i0, const T* packed,
                  const Local<T>& l) {
-  constexpr int64_t MR = GemmTile<T>::kMr;
+  constexpr int64_t MR = GemmTile<T>::kMr, W = Vec<T>::size;
   const int64_t rows = min_i(kQueryBlock, a.L - i0), ldo = padded<T>(a.Ev);
   const int64_t ld = score_row<T>(min_i(p.key_block, a.S)), hk = h / (a.H / a.kv_heads);
   const T* const values = p.direct_v ? at<T>(a.v, b, hk, 0) : packed + padded<T>(a.S) * a.E;
@@ -127,7 +127,10 @@ void query_block(const AttentionArgs& a, const Plan<T>& p, int64_t b, int64_t h,
       const int64_t whole = padded<T>(limit);
       for (int64_t r = 0; r < R; ++r) {
         const int64_t seen = a.causal ? max_i(0, min_i(limit, i0 + r0 + r + 1 - j0)) : limit;
-        for (int64_t j = seen; j < whole; ++j) l.strip[r * ld + j] = hidden;
+        for (int64_t j = seen / W * W; j < whole; j += W) {
+          T* const x = l.strip + r * ld + j;
+          first_seen(Vec<T>::load(x), seen - j, Vec<T>(hidden)).store(x);
+        }
       }
       T *largest = l.largest + r0, *sum = l.sum + r0, *out = l.out + r0 * ldo;
       const StripRows<T> done = softmax_strip(l.strip, ld, whole, largest, sum);
@@ -182,7 +185,11 @@ void forward(const Ctx& ctx, const AttentionArgs& a) {
     const int64_t b = head / a.H, h = head % a.H;
     Scratch s{locals + static_cast<size_t>(thread) * count.used};
     const Local<T> l = local_of(a, p, s);
-    if (p.own) pack(a, p, b, h, 0, a.S, l.packed);
+    if (p.own) {  // one block of queries, asked for before the keys are packed
+      prefetch_rows(at<T>(a.q, b, h, 0), a.L, a.q.row, a.E);
+      if (p.direct_v) prefetch_rows(at<T>(a.v, b, h, 0), min_i(a.S, kPackKeys), a.v.row, a.Ev);
+      pack(a, p, b, h, 0, a.S, l.packed);
+    }
     const T* mine = p.own ? l.packed : packed + (b * a.kv_heads + h / (a.H / a.kv_heads)) * p.head;
     query_block(a, p, b, h, block * kQueryBlock, mine, l);
   });

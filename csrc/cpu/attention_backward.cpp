@@ -60,13 +60,15 @@ Local<T> local_of(const AttentionArgs& a, const Plan<T>& plan, Scratch& s) {
   return l;
 }
 
-// p = exp(score - lse of its row); with `add` the scores are added to what is there, the mask.
+// p = exp(score - lse of its row); with `add` the scores are added to what is there, the mask. cut: row i sees the keys
+// before seen + i, of the others p and ds are 0.
 template <class T>
 struct ProbabilityStore {
   T* p;
   int64_t ld;
   const T* lse;
-  bool add;
+  bool add, cut;
+  int64_t seen;
   FASTNN_INLINE void prefetch(int64_t, int64_t, int, int) const {}
   template <int R, int NV>
   FASTNN_INLINE void tile(Vec<T> (&acc)[R][NV], int64_t i, int64_t j, int, bool, bool) const {
@@ -75,7 +77,8 @@ struct ProbabilityStore {
       const Vec<T> l(lse[i + r]);
       unroll<NV>([&](auto v) __attribute__((always_inline)) {
         T* q = to + r * ld + v * Vec<T>::size;
-        vexp_nonpositive((add ? acc[r][v] + Vec<T>::load(q) : acc[r][v]) - l).store(q);
+        const Vec<T> e = vexp_nonpositive((add ? acc[r][v] + Vec<T>::load(q) : acc[r][v]) - l);
+        (cut ? first_seen(e, seen + i + r - j - v * Vec<T>::size) : e).store(q);
       });
     });
   }
@@ -87,6 +90,8 @@ struct ScoreGradientStore {
   const T* p;
   int64_t ld;
   const T* d;
+  bool cut;
+  int64_t seen;
   FASTNN_INLINE void prefetch(int64_t, int64_t, int, int) const {}
   template <int R, int NV>
   FASTNN_INLINE void tile(Vec<T> (&acc)[R][NV], int64_t i, int64_t j, int, bool, bool) const {
@@ -95,25 +100,45 @@ struct ScoreGradientStore {
       const Vec<T> own(d[i + r]);
       unroll<NV>([&](auto v) __attribute__((always_inline)) {
         const int64_t e = at + r * ld + v * Vec<T>::size;
-        ((acc[r][v] - own) * Vec<T>::load(p + e)).store(ds + e);
+        const Vec<T> g = (acc[r][v] - own) * Vec<T>::load(p + e);
+        (cut ? first_seen(g, seen + i + r - j - v * Vec<T>::size) : g).store(ds + e);
       });
     });
   }
 };
 
-// One block of queries of head h against the packed keys j0 .. j0 + n.
+template <class T>
+FASTNN_INLINE void zero_rows(T* p, int64_t rows, int64_t stride, int64_t width) {
+  for (int64_t r = 0; r < rows; ++r) __builtin_memset(p + r * stride, 0, static_cast<size_t>(width) * sizeof(T));
+}
+// dst[r][c] = src[r][c]
+template <class T>
+FASTNN_INLINE void copy_rows(const T* src, int64_t ld, int64_t rows, int64_t width, T* dst, int64_t stride) {
+  for (int64_t r = 0; r < rows; ++r, src += ld, dst += stride)
+    across<T>(width, [&](int64_t c, auto w) __attribute__((always_inline)) { put(dst + c, get(src + c, w), w); });
+}
+
+// One block of queries of head h against the packed keys j0 .. j0 + n. add: to dq, which these keys are not the first
+// to reach.
 template <class T>
 void block_pair(const AttentionArgs& a, const Plan<T>& plan, const Local<T>& l, int64_t b, int64_t h, int64_t i0,
-                int64_t j0, int64_t n, T* dq, int64_t dq_row) {
-  constexpr int64_t MR = GemmTile<T>::kMr;
+                int64_t j0, int64_t n, T* dq, int64_t dq_row, bool add) {
+  constexpr int64_t MR = GemmTile<T>::kMr, W = Vec<T>::size;
   const int64_t rows = min_i(kQueryBlock, a.L - i0), ld = plan.lds;
   pack_rows(at<T>(a.q, b, h, i0), a.q.row, rows, a.E, static_cast<T>(a.scale), l.q, plan.lde);
-  pack_rows(at<T>(a.dout, b, h, i0), a.dout.row, rows, a.Ev, T(1), l.dout, plan.ldv);
+  const T* dout = l.dout;
+  int64_t ldo = plan.ldv;
+  if (read_direct<T>(a.dout, a.Ev)) {
+    dout = at<T>(a.dout, b, h, i0);
+    ldo = a.dout.row;
+  } else {
+    pack_rows(at<T>(a.dout, b, h, i0), a.dout.row, rows, a.Ev, T(1), l.dout, plan.ldv);
+  }
   for (int64_t r = 0; r < rows; ++r) {
     Vec<T> s = Vec<T>::zero();
-    const T *dout = l.dout + r * plan.ldv, *out = at<T>(a.out, b, h, i0 + r);
+    const T *g = dout + r * ldo, *out = at<T>(a.out, b, h, i0 + r);
     across<T>(a.Ev,
-              [&](int64_t c, auto w) __attribute__((always_inline)) { s = fma(get(dout + c, w), get(out + c, w), s); });
+              [&](int64_t c, auto w) __attribute__((always_inline)) { s = fma(get(g + c, w), get(out + c, w), s); });
     l.d[r] = sum(s);
     l.lse[r] = static_cast<const T*>(a.lse)[(b * a.H + h) * a.L + i0 + r];
   }
@@ -122,41 +147,40 @@ void block_pair(const AttentionArgs& a, const Plan<T>& plan, const Local<T>& l, 
     const int64_t R = min_i(MR, rows - r0);
     const int64_t limit = a.causal ? max_i(0, min_i(n, i0 + r0 + R - j0)) : n;
     T *p = l.p + r0 * ld, *ds = l.ds + r0 * ld;
-    const bool diagonal = a.causal && i0 + r0 + 1 - j0 < limit;  // some of these rows do not see all of these keys
-    if (masked || diagonal) {
-      for (int64_t r = 0; r < R; ++r) {
-        mask_row(a, b, h, i0 + r0 + r, j0, limit, p + r * ld);
-        if (diagonal)
-          for (int64_t j = max_i(0, i0 + r0 + r + 1 - j0); j < limit; ++j) p[r * ld + j] = -__builtin_inf();
-      }
+    if (limit == 0) {
+      if (dq && !add) zero_rows(dq + (i0 + r0) * dq_row, R, dq_row, a.E);
+      continue;
     }
-    if (limit > 0) {
-      against_panels(l.q + r0 * plan.lde, plan.lde, R, limit, a.E, l.k_panels, n,
-                     ProbabilityStore<T>{p, ld, l.lse + r0, masked || diagonal});
-      const T* dout = l.dout + r0 * plan.ldv;
-      if (a.kept) {
-        against_panels(dout, plan.ldv, R, limit, a.Ev, l.v_panels, n, ScratchStore<T>{ds, ld, false});
-        const T up = static_cast<T>(a.kept_scale);
-        for (int64_t r = 0; r < R; ++r) {
-          const uint8_t* kept = a.kept + ((b * a.H + h) * a.L + i0 + r0 + r) * a.S + j0;
-          T *pr = p + r * ld, *dr = ds + r * ld, own = l.d[r0 + r];
-          for (int64_t j = 0; j < limit; ++j) {
-            const T factor = kept[j] ? up : T(0);
-            dr[j] = pr[j] * (dr[j] * factor - own);
-            pr[j] *= factor;
-          }
+    const int64_t seen = i0 + r0 + 1 - j0;  // keys of these that the first of the rows sees
+    const bool diagonal = a.causal && seen < limit;
+    if (masked)
+      for (int64_t r = 0; r < R; ++r) mask_row(a, b, h, i0 + r0 + r, j0, limit, p + r * ld);
+    against_panels(l.q + r0 * plan.lde, plan.lde, R, limit, a.E, l.k_panels, n,
+                   ProbabilityStore<T>{p, ld, l.lse + r0, masked, diagonal, seen});
+    if (a.kept) {
+      against_panels(dout + r0 * ldo, ldo, R, limit, a.Ev, l.v_panels, n, ScratchStore<T>{ds, ld, false});
+      const T up = static_cast<T>(a.kept_scale);
+      for (int64_t r = 0; r < R; ++r) {
+        const uint8_t* kept = a.kept + ((b * a.H + h) * a.L + i0 + r0 + r) * a.S + j0;
+        T *pr = p + r * ld, *dr = ds + r * ld, own = l.d[r0 + r];
+        for (int64_t j = 0; j < limit; ++j) {
+          const T factor = kept[j] ? up : T(0);
+          dr[j] = pr[j] * (dr[j] * factor - own);
+          pr[j] *= factor;
         }
-      } else {
-        against_panels(dout, plan.ldv, R, limit, a.Ev, l.v_panels, n, ScoreGradientStore<T>{ds, p, ld, l.d + r0});
       }
-      if (a.dq.p)
-        against_rows(ds, ld, 1, R, a.E, limit, l.k, plan.lde,
-                     RowMajorStore<T>{dq + (i0 + r0) * dq_row, dq_row, nullptr, nullptr, GemmAct::None, true});
+    } else {
+      against_panels(dout + r0 * ldo, ldo, R, limit, a.Ev, l.v_panels, n,
+                     ScoreGradientStore<T>{ds, p, ld, l.d + r0, diagonal, seen});
     }
-    if (limit < n)
-      for (int64_t r = 0; r < R; ++r) {
-        __builtin_memset(p + r * ld + limit, 0, static_cast<size_t>(n - limit) * sizeof(T));
-        __builtin_memset(ds + r * ld + limit, 0, static_cast<size_t>(n - limit) * sizeof(T));
+    if (dq)
+      against_rows(ds, ld, 1, R, a.E, limit, l.k, plan.lde,
+                   RowMajorStore<T>{dq + (i0 + r0) * dq_row, dq_row, nullptr, nullptr, GemmAct::None, add});
+    // The products below read up to MR - 1 keys more than a row's tile has.
+    for (int64_t r = 0; r < R; ++r)
+      for (int64_t j = limit; j < min_i(n, limit + MR - 1); j += W) {
+        Vec<T>::zero().store(p + r * ld + j);
+        Vec<T>::zero().store(ds + r * ld + j);
       }
   }
   // dv += pT dout, dk += dsT q; the first row that sees the keys g .. is that of the tile of query j0 + g.
@@ -165,17 +189,12 @@ void block_pair(const AttentionArgs& a, const Plan<T>& plan, const Local<T>& l, 
     const int64_t R = cut ? min_i(MR, n - g) : n, from = cut ? max_i(0, j0 + g - i0) : 0;
     if (from >= rows) break;
     if (a.dv.p)
-      against_rows(l.p + from * ld + g, 1, ld, R, a.Ev, rows - from, l.dout + from * plan.ldv, plan.ldv,
+      against_rows(l.p + from * ld + g, 1, ld, R, a.Ev, rows - from, dout + from * ldo, ldo,
                    ScratchStore<T>{l.dv + g * plan.ldv, plan.ldv, true});
     if (a.dk.p)
       against_rows(l.ds + from * ld + g, 1, ld, R, a.E, rows - from, l.q + from * plan.lde, plan.lde,
                    ScratchStore<T>{l.dk + g * plan.lde, plan.lde, true});
   }
-}
-
-template <class T>
-FASTNN_INLINE void zero_rows(T* p, int64_t rows, int64_t stride, int64_t width) {
-  for (int64_t r = 0; r < rows; ++r) __builtin_memset(p + r * stride, 0, static_cast<size_t>(width) * sizeof(T));
 }
 
 template <class T>
@@ -193,30 +212,28 @@ void backward(const Ctx& ctx, const AttentionArgs& a) {
       return plan.ranges == 1 ? at<T>(a.dq, b, h, 0) : partial + ((range * a.B + b) * a.H + h) * a.L * plan.lde;
     };
     const int64_t dq_row = plan.ranges == 1 ? a.dq.row : plan.lde;
-    if (a.dq.p)
-      for (int64_t h = hk * group; h < (hk + 1) * group; ++h) zero_rows(dq_of(h), a.L, dq_row, a.E);
-    const int64_t end = min_i(a.S, (range + 1) * plan.range);
-    for (int64_t j0 = range * plan.range; j0 < end; j0 += plan.key_block) {
-      const int64_t n = min_i(plan.key_block, end - j0);
+    const int64_t begin = range * plan.range, end = min_i(a.S, begin + plan.range);
+    for (int64_t j0 = begin; j0 < end; j0 += plan.key_block) {
+      const int64_t n = min_i(plan.key_block, end - j0), first = a.causal ? j0 / kQueryBlock * kQueryBlock : 0;
+      if (first < a.L) {  // asked for before the keys are packed
+        const int64_t h = hk * group, rows = min_i(kQueryBlock, a.L - first);
+        prefetch_rows(at<T>(a.q, b, h, first), rows, a.q.row, a.E);
+        prefetch_rows(at<T>(a.dout, b, h, first), rows, a.dout.row, a.Ev);
+        prefetch_rows(at<T>(a.out, b, h, first), rows, a.out.row, a.Ev);
+      }
       pack_panels(at<T>(a.k, b, hk, j0), a.k.row, n, a.E, l.k_panels);
       pack_panels(at<T>(a.v, b, hk, j0), a.v.row, n, a.Ev, l.v_panels);
       pack_rows(at<T>(a.k, b, hk, j0), a.k.row, n, a.E, static_cast<T>(a.scale), l.k, plan.lde);
       __builtin_memset(l.dk, 0, static_cast<size_t>(n * plan.lde) * sizeof(T));
       __builtin_memset(l.dv, 0, static_cast<size_t>(n * plan.ldv) * sizeof(T));
-      const int64_t first = a.causal ? j0 / kQueryBlock * kQueryBlock : 0;
-      for (int64_t h = hk * group; h < (hk + 1) * group; ++h)
+      for (int64_t h = hk * group; h < (hk + 1) * group; ++h) {
+        T* const dq = a.dq.p ? dq_of(h) : nullptr;
+        if (dq && j0 == begin) zero_rows(dq, min_i(first, a.L), dq_row, a.E);  // these see none of the range
         for (int64_t i0 = first; i0 < a.L; i0 += kQueryBlock)
-          block_pair(a, plan, l, b, h, i0, j0, n, a.dq.p ? dq_of(h) : nullptr, dq_row);
-      if (a.dk.p) {
-        T* to = at<T>(a.dk, b, hk, j0);
-        for (int64_t r = 0; r < n; ++r)
-          __builtin_memcpy(to + r * a.dk.row, l.dk + r * plan.lde, static_cast<size_t>(a.E) * sizeof(T));
+          block_pair(a, plan, l, b, h, i0, j0, n, dq, dq_row, j0 > begin);
       }
-      if (a.dv.p) {
-        T* to = at<T>(a.dv, b, hk, j0);
-        for (int64_t r = 0; r < n; ++r)
-          __builtin_memcpy(to + r * a.dv.row, l.dv + r * plan.ldv, static_cast<size_t>(a.Ev) * sizeof(T));
-      }
+      if (a.dk.p) copy_rows(l.dk, plan.lde, n, a.E, at<T>(a.dk, b, hk, j0), a.dk.row);
+      if (a.dv.p) copy_rows(l.dv, plan.ldv, n, a.Ev, at<T>(a.dv, b, hk, j0), a.dv.row);
     }
   });
   if (plan.ranges == 1 || !a.dq.p) return;

@@ -130,48 +130,59 @@ FASTNN_INLINE void zero_row(T* dst, int64_t n) {
   if (n > 0) Vec<T>::zero().store(dst, static_cast<int>(n));
 }
 
-// One row: pitch elements from column w0 on, every `step`-th, 0 outside the image. Whole vectors also at the borders:
-// small images are all border.
+// The elements p[0 .. W - 1], of which those from `lo` to `hi` lie in the image: 0 in the other lanes.
 template <class T>
-FASTNN_INLINE void stage_row(T* dst, const T* src, int64_t size, int64_t w0, int64_t step, int64_t pitch) {
+struct RowLanes {
+  int lo, hi;
+  FASTNN_INLINE RowLanes(int64_t at, int64_t size)  // of a row of `size` elements, from column `at` on
+      : lo(static_cast<int>(max_i(0, min_i(-at, Vec<T>::size)))),
+        hi(static_cast<int>(max_i(0, min_i(size - at, Vec<T>::size)))) {}
+  FASTNN_INLINE Vec<T> load(const T* p) const {
+    return hi - lo == Vec<T>::size ? Vec<T>::load(p) : hi > lo ? load_lanes(p, lo, hi) : Vec<T>::zero();
+  }
+};
+
+// `rows` rows, `next` elements apart in the image, of which dst gets the columns w0, w0 + step, ... (pitch of them), 0
+// outside. With step 2 and `odd`, also the columns w0 + 1, w0 + 3, ...: one reading serves both. A vector of columns
+// goes down all rows, as what of it lies in the image is the same for all. Whole vectors also at the borders: small
+// images are all border.
+template <class T>
+FASTNN_INLINE void stage_rows(T* dst, T* odd, const T* src, int64_t next, int64_t rows, int64_t size, int64_t w0,
+                              int64_t step, int64_t pitch) {
   constexpr int W = Vec<T>::size;
-  if (step == 1) {
-    const int64_t lo = min_i(max_i(-w0, 0), pitch), hi = max_i(lo, min_i(pitch, size - w0));
-    for (int64_t i = 0; i < pitch; i += W) {
-      const int from = static_cast<int>(max_i(0, min_i(lo - i, W))), to = static_cast<int>(max_i(0, min_i(hi - i, W)));
-      const Vec<T> v = to - from == W ? Vec<T>::load(src + w0 + i)
-                       : to > from    ? load_lanes(src + w0 + i, from, to)
-                                      : Vec<T>::zero();
-      if (pitch - i >= W) {
-        v.store(dst + i);
-      } else {
-        v.store(dst + i, static_cast<int>(pitch - i));
-      }
+  if (step > 2) {
+    const int64_t lo = min_i(w0 < 0 ? ceil_div(-w0, step) : 0, pitch);
+    const int64_t hi = w0 >= size ? lo : max_i(lo, min_i(pitch, (size - 1 - w0) / step + 1));
+    for (int64_t y = 0; y < rows; y++, dst += pitch, src += next) {
+      zero_row(dst, lo);
+      for (int64_t i = lo; i < hi; i++) dst[i] = src[w0 + i * step];
+      zero_row(dst + hi, pitch - hi);
     }
     return;
   }
-  if (step == 2) {  // the even ones of two vectors, whose lanes outside the image are 0
-    for (int64_t i = 0; i < pitch; i += W) {
-      const auto half = [&](int64_t at) __attribute__((always_inline)) {
-        const int from = static_cast<int>(max_i(0, min_i(-at, W))),
-                  to = static_cast<int>(max_i(0, min_i(size - at, W)));
-        return to - from == W ? Vec<T>::load(src + at) : to > from ? load_lanes(src + at, from, to) : Vec<T>::zero();
-      };
-      Vec<T> even, odd;
-      unzip(half(w0 + 2 * i), half(w0 + 2 * i + W), &even, &odd);
-      if (pitch - i >= W) {
-        even.store(dst + i);
+  for (int64_t i = 0; i < pitch; i += W) {
+    const int n = static_cast<int>(min_i(W, pitch - i));
+    const int64_t at = w0 + i * step;
+    const RowLanes<T> span(at, size), beyond(at + W, size);
+    const T* p = src + at;
+    const auto put = [&](T* q, Vec<T> v) __attribute__((always_inline)) {
+      if (n == W) {
+        v.store(q);
       } else {
-        even.store(dst + i, static_cast<int>(pitch - i));
+        v.store(q, n);
       }
+    };
+    if (step == 1) {
+      for (int64_t y = 0; y < rows; y++, p += next) put(dst + y * pitch + i, span.load(p));
+      continue;
     }
-    return;
+    for (int64_t y = 0; y < rows; y++, p += next) {
+      Vec<T> evens, odds;
+      unzip(span.load(p), beyond.load(p + W), &evens, &odds);
+      put(dst + y * pitch + i, evens);
+      if (odd) put(odd + y * pitch + i, odds);
+    }
   }
-  const int64_t lo = min_i(w0 < 0 ? ceil_div(-w0, step) : 0, pitch);
-  const int64_t hi = w0 >= size ? lo : max_i(lo, min_i(pitch, (size - 1 - w0) / step + 1));
-  zero_row(dst, lo);
-  for (int64_t i = lo; i < hi; i++) dst[i] = src[w0 + i * step];
-  zero_row(dst + hi, pitch - hi);
 }
 
 // `channels` channels of the tile whose first output is (p0, q0), rows_out outputs high; planes(c) is the image of
@@ -179,7 +190,8 @@ FASTNN_INLINE void stage_row(T* dst, const T* src, int64_t size, int64_t w0, int
 template <class T, class Planes>
 void stage_tile(T* dst, const Stage& st, const Axis& h, const Axis& w, const Planes& planes, int64_t channels,
                 int64_t p0, int64_t q0, int64_t rows_out) {
-  const int64_t rows = st.rows - st.p_block + rows_out;
+  const int64_t rows = st.rows - st.p_block + rows_out, plane = st.rows * st.pitch;
+  const bool pair = w.step == 2 && st.w.count == 2;  // their residues are 0 and 1
   for (int64_t c = 0; c < channels; c++, dst += st.channel) {
     T* d = dst;
     const T* const image = planes(c);
@@ -188,16 +200,17 @@ void stage_tile(T* dst, const Stage& st, const Axis& h, const Axis& w, const Pla
       continue;
     }
     for (int i = 0; i < st.h.count; i++) {
-      for (int k = 0; k < st.w.count; k++, d += st.rows * st.pitch) {
-        const int64_t w0 = q0 * w.step + w.first + st.w.residue[k];
-        for (int64_t y = 0; y < rows; y++) {
-          const int64_t row = (p0 + y) * h.step + h.first + st.h.residue[i];
-          if (row >= 0 && row < h.size) {
-            stage_row(d + y * st.pitch, image + row * w.size, w.size, w0, w.step, st.pitch);
-          } else {
-            zero_row(d + y * st.pitch, st.pitch);
-          }
+      const int64_t h0 = p0 * h.step + h.first + st.h.residue[i];  // the rows from lo to hi lie in the image
+      const int64_t lo = min_i(h0 < 0 ? ceil_div(-h0, h.step) : 0, rows);
+      const int64_t hi = h0 >= h.size ? lo : max_i(lo, min_i(rows, (h.size - 1 - h0) / h.step + 1));
+      for (int k = 0; k < st.w.count; k += pair ? 2 : 1, d += pair ? 2 * plane : plane) {
+        T* const odd = pair ? d + plane : nullptr;
+        for (int part = 0; part < (pair ? 2 : 1); part++) {
+          zero_row(d + part * plane, lo * st.pitch);
+          zero_row(d + part * plane + hi * st.pitch, (rows - hi) * st.pitch);
         }
+        stage_rows(d + lo * st.pitch, odd ? odd + lo * st.pitch : nullptr, image + (h0 + lo * h.step) * w.size,
+                   h.step * w.size, hi - lo, w.size, q0 * w.step + w.first + st.w.residue[k], w.step, st.pitch);
       }
     }
   }

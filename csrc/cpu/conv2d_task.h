@@ -350,11 +350,13 @@ FASTNN_INLINE int add_segments(Segments<T>* out, int at, int64_t j, int cols, in
 }
 
 // One k range of one panel: the rows of the im2col matrix, copied from the staged buffer by pieces of at most a vector.
-// A whole vector is stored for each: what is too much is overwritten by the next piece, or by the next row.
+// A whole vector is stored for each: what is too much is overwritten by the next piece, or by the next row. A staged
+// buffer ends with a vector of slack, so that all but a row's last piece are also read whole; an image read in place
+// does not, and its rows are far apart: no hardware prefetch.
 template <class T>
-void pack_panel(T* panel, int width, const Segments<T>& seg, int64_t kc, const int64_t* off) {
+void pack_panel(T* panel, int width, const Segments<T>& seg, int64_t kc, const int64_t* off, bool in_place) {
   constexpr int W = Vec<T>::size, kPieces = 2 * GemmTile<T>::kNr;
-  constexpr int64_t kAhead = 12;  // rows of an image that is read in place are far apart: no hardware prefetch
+  constexpr int64_t kAhead = 12;
   const T* from[kPieces];
   int column[kPieces], count[kPieces], pieces = 0;
   for (int i = 0; i < seg.count; i++) {
@@ -363,6 +365,15 @@ void pack_panel(T* panel, int width, const Segments<T>& seg, int64_t kc, const i
       column[pieces] = seg.s[i].column + j;
       count[pieces++] = seg.s[i].count - j < W ? seg.s[i].count - j : W;
     }
+  }
+  if (!in_place) {
+    const int before = pieces - 1;
+    for (int64_t k = 0; k < kc; k++, panel += width) {
+      const int64_t o = off[k];
+      for (int i = 0; i < before; i++) Vec<T>::load(from[i] + o).store(panel + column[i]);
+      Vec<T>::load(from[before] + o, count[before]).store(panel + column[before]);
+    }
+    return;
   }
   for (int64_t k = 0; k < kc; k++, panel += width) {
     const int64_t o = off[k], ahead = off[min_i(k + kAhead, kc - 1)];
@@ -453,7 +464,7 @@ void pack_block(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scr
   for (int64_t j = 0; j < columns; j += NR) {
     const int cols = static_cast<int>(min_i(NR, columns - j));
     packed_segments(t, cut, at, j, cols, static_cast<T*>(nullptr), staged, image, &segments);
-    pack_panel(out + j * k_count, static_cast<int>(round_up(cols, W)), segments, k_count, offsets);
+    pack_panel(out + j * k_count, static_cast<int>(round_up(cols, W)), segments, k_count, offsets, cut.st.in_place);
   }
 }
 
@@ -502,7 +513,7 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
         } else if (cut.indexed) {  // k_count <= kKc
           index_block(t, cut, at, offsets, c0, j, cols, scratch + cut.stage_elements);
         } else {
-          pack_panel(scratch + cut.stage_elements, width, segments, kc, offsets + k0);
+          pack_panel(scratch + cut.stage_elements, width, segments, kc, offsets + k0, cut.st.in_place);
         }
         strip_cols(cols, m, kc, block + k0 * Tile::kMr, row_panel, PanelRows<T>{panel, width}, store, first && k0 == 0,
                    last && k0 + Tile::kKc >= k_count);

@@ -67,6 +67,47 @@ void single(const CopyArgs& a) {
   }
 }
 
+// Rows whose elements are one (a gradient spread over what was summed) or lie backwards (flip): loops that the compiler
+// turns into vectors, as their strides are constants.
+template <class T>
+void spread(const CopyArgs& a) {
+  for (int64_t i = 0; i < a.rows; ++i) {
+    T x;
+    __builtin_memcpy(&x, a.from + i * a.from_row, sizeof(T));
+    T* const to = reinterpret_cast<T*>(a.to + i * a.to_row);
+    for (int64_t j = 0; j < a.cols; ++j) to[j] = x;
+  }
+}
+template <class T>
+void backwards(const CopyArgs& a) {
+  for (int64_t i = 0; i < a.rows; ++i) {
+    const T* const from = reinterpret_cast<const T*>(a.from + i * a.from_row);
+    T* const to = reinterpret_cast<T*>(a.to + i * a.to_row);
+    for (int64_t j = 0; j < a.cols; ++j) to[j] = from[-j];
+  }
+}
+FASTNN_INLINE bool aligned(const CopyArgs& a) {  // to their elements' size; NumPy's arrays need not be
+  const int64_t bits = reinterpret_cast<int64_t>(a.from) | reinterpret_cast<int64_t>(a.to) | a.from_row | a.to_row;
+  return bits % a.itemsize == 0;
+}
+
+// f(Element()) with an unsigned integer of the elements' size.
+template <class F>
+FASTNN_INLINE bool with_element(int itemsize, const F& f) {
+  switch (itemsize) {
+    case 1:
+      return f(uint8_t()), true;
+    case 2:
+      return f(uint16_t()), true;
+    case 4:
+      return f(uint32_t()), true;
+    case 8:
+      return f(uint64_t()), true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 void copy_matrix(const CopyArgs& a) {
@@ -75,6 +116,9 @@ void copy_matrix(const CopyArgs& a) {
       __builtin_memcpy(a.to + i * a.to_row, a.from + i * a.from_row, static_cast<size_t>(a.cols * a.itemsize));
     return;
   }
+  if (a.from_col == 0 && aligned(a) && with_element(a.itemsize, [&](auto x) { spread<decltype(x)>(a); })) return;
+  if (a.from_col == -a.itemsize && aligned(a) && with_element(a.itemsize, [&](auto x) { backwards<decltype(x)>(a); }))
+    return;
   const bool along = a.from_row == a.itemsize && a.rows > 1;
   switch (a.itemsize) {
     case 1:

@@ -1,5 +1,6 @@
 // Matrix products: the type's kernel, and batches.
 #include "cpu/gemm_one.h"
+#include "cpu/gemm_tiny.h"
 #include "cpu/tuning.h"
 #include "runtime/thread_pool.h"
 
@@ -35,6 +36,7 @@ void run_item(const GemmArgs& g, int64_t i, const Ctx& ctx) {
 }  // namespace
 
 int64_t gemm_workspace(const GemmArgs& g, int threads) {
+  if (tiny_fits(g)) return 0;
   return batch_in_parallel(g) ? one_workspace(g, 1) * threads : one_workspace(g, threads);
 }
 
@@ -43,10 +45,13 @@ void gemm(const GemmArgs& g, const Ctx& ctx) {
     for (int64_t i = 0; i < g.batch; i++) run_item(g, i, ctx);
     return;
   }
-  const int64_t bytes = one_workspace(g, 1);
-  const int64_t work = g.m * g.n * g.k + 1, per = work >= kGemmChunkMacs ? 1 : kGemmChunkMacs / work;
+  const bool tiny = tiny_fits(g);
+  const int64_t bytes = tiny ? 0 : one_workspace(g, 1);
+  const int64_t work = tiny ? kTinyMacs : g.m * g.n * g.k + 1, per = work >= kGemmChunkMacs ? 1 : kGemmChunkMacs / work;
   parallel_for((g.batch + per - 1) / per, [&](int64_t chunk, int thread) {
     const int64_t end = (chunk + 1) * per < g.batch ? (chunk + 1) * per : g.batch;
+    if (tiny)
+      return g.dtype == Dtype::F64 ? tiny_batch<double>(g, chunk * per, end) : tiny_batch<float>(g, chunk * per, end);
     for (int64_t i = chunk * per; i < end; i++) run_item(g, i, {1, static_cast<char*>(ctx.workspace) + thread * bytes});
   });
 }

@@ -12,6 +12,17 @@ FASTNN_INLINE double at(const void* p, int64_t i, double other) {
   return p ? static_cast<double>(static_cast<const T*>(p)[i]) : other;
 }
 
+// One element a channel: scale and shift change with every element, w and b are those of the group's first.
+template <class T>
+FASTNN_INLINE void apply_each(const T* x, T* y, int64_t n, double mean, double rstd, const T* w, const T* b) {
+  const Vec<T> centre(static_cast<T>(mean)), rest(static_cast<T>(mean - static_cast<double>(static_cast<T>(mean)))),
+      factor(static_cast<T>(rstd));
+  across<T>(n, [&](int64_t i, auto count) __attribute__((always_inline)) {
+    const Vec<T> scale = w ? get(w + i, count) * factor : factor, v = (get(x + i, count) - centre) - rest;
+    put(y + i, b ? fma(v, scale, get(b + i, count)) : v * scale, count);
+  });
+}
+
 template <class T>
 void forward(const ChannelNormArgs& a) {
   const int64_t each = a.C / a.groups, n = each * a.L;
@@ -23,9 +34,39 @@ void forward(const ChannelNormArgs& a) {
       const double var = m.m2 / m.n, rstd = rstd_of(var, a.eps);
       static_cast<T*>(a.mean)[r] = static_cast<T>(m.mean);
       static_cast<T*>(a.var)[r] = static_cast<T>(var);
+      if (a.L == 1) {
+        const T *w = static_cast<const T*>(a.weight), *b = static_cast<const T*>(a.bias);
+        const int64_t c = r % a.groups * each;
+        apply_each(x, y, n, m.mean, rstd, w ? w + c : nullptr, b ? b + c : nullptr);
+        continue;
+      }
       for (int64_t i = 0, c = r % a.groups * each; i < each; ++i, ++c)
         apply(x + i * a.L, y + i * a.L, a.L, affine_of<T>(m.mean, rstd, at<T>(a.weight, c, 1), at<T>(a.bias, c, 0)));
     }
+  });
+}
+
+// The gradient of apply_each; sums as below.
+template <class T>
+FASTNN_INLINE void backward_each(const T* dy, const T* x, T* dx, int64_t n, T centre, double rstd, const T* w,
+                                 double* sums) {
+  const Vec<T> c(centre);
+  for (int64_t i = 0; i < n; ++i) {
+    sums[2 * i] = static_cast<double>(dy[i]);
+    sums[2 * i + 1] = static_cast<double>(dy[i]) * (static_cast<double>(x[i]) - static_cast<double>(centre)) * rstd;
+  }
+  if (!dx) return;
+  Sums<T, 2> s;
+  s.run(n, [&](int64_t i, auto count, Vec<T>(&v)[2]) __attribute__((always_inline)) {
+    v[0] = w ? get(dy + i, count) * get(w + i, count) : get(dy + i, count);
+    v[1] = v[0] * (get(x + i, count) - c);
+  });
+  s.flush();
+  const Vec<T> g(static_cast<T>(rstd)), h(static_cast<T>(-rstd * rstd * rstd * s.total[1] / static_cast<double>(n))),
+      shift(static_cast<T>(-rstd * s.total[0] / static_cast<double>(n)));
+  across<T>(n, [&](int64_t i, auto count) __attribute__((always_inline)) {
+    const Vec<T> own = w ? get(dy + i, count) * get(w + i, count) : get(dy + i, count);
+    put(dx + i, fma(own, g, fma(get(x + i, count) - c, h, shift)), count);
   });
 }
 
@@ -38,6 +79,12 @@ void backward(const Ctx& ctx, const ChannelNormBackward& a) {
       const T *dy = static_cast<const T*>(a.dy) + r * n, *x = static_cast<const T*>(a.x) + r * n;
       const T centre = static_cast<const T*>(a.mean)[r];
       const double rstd = rstd_of(at<T>(a.var, r, 0), a.eps);
+      if (a.L == 1) {
+        const int64_t c = r % a.groups * each;
+        backward_each(dy, x, a.dx ? static_cast<T*>(a.dx) + r * n : nullptr, n, centre, rstd,
+                      a.weight ? static_cast<const T*>(a.weight) + c : nullptr, sums + r * n * 2);
+        continue;
+      }
       double s0 = 0, s1 = 0;
       for (int64_t i = 0, c = r % a.groups * each; i < each; ++i, ++c) {
         Sums<T, 2> s;
@@ -60,14 +107,11 @@ void backward(const Ctx& ctx, const ChannelNormBackward& a) {
       }
     }
   });
+  for (int64_t i = 1; i < a.N; ++i)
+    for (int64_t j = 0; j < 2 * a.C; ++j) sums[j] += sums[i * 2 * a.C + j];
   for (int64_t c = 0; c < a.C; ++c) {
-    double p = 0, q = 0;
-    for (int64_t i = 0; i < a.N; ++i) {
-      p += sums[(i * a.C + c) * 2];
-      q += sums[(i * a.C + c) * 2 + 1];
-    }
-    if (a.dbias) static_cast<T*>(a.dbias)[c] = static_cast<T>(p);
-    if (a.dweight) static_cast<T*>(a.dweight)[c] = static_cast<T>(q);
+    if (a.dbias) static_cast<T*>(a.dbias)[c] = a.N ? static_cast<T>(sums[2 * c]) : T(0);
+    if (a.dweight) static_cast<T*>(a.dweight)[c] = a.N ? static_cast<T>(sums[2 * c + 1]) : T(0);
   }
 }
 

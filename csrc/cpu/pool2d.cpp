@@ -49,9 +49,9 @@ FASTNN_INLINE void stage_input(const Pool2dShape& s, const Staging& g, const T* 
   }
 }
 
-// Output rows p0 .. p1 - 1 of one plane. RS > 0: windows are RS x RS, unrolled. table: the first tap inside the image
-// per column (max, integers of T's width), or the divisor per column (average).
-template <class T, bool MAX, int RS>
+// Output rows p0 .. p1 - 1 of one plane. RR, RS > 0: windows are RR x RS, unrolled. table: the first tap inside the
+// image per column (max, integers of T's width), or the divisor per column (average).
+template <class T, bool MAX, int RR, int RS>
 void forward_rows(const Pool2dShape& s, const Staging& g, const int64_t* at, const T* x, T* y, uint8_t* idx, int64_t p0,
                   int64_t p1, T* ring, const T* table) {
   constexpr int W = Vec<T>::size;
@@ -59,7 +59,8 @@ void forward_rows(const Pool2dShape& s, const Staging& g, const int64_t* at, con
   const int S = RS ? RS : static_cast<int>(s.S);
   const int64_t row = s.stride_w * g.length;
   int64_t staged = 0;  // rows of x before this one are in the ring, if still needed
-  const T* base[RS ? RS : kMaxTaps];
+  const T* base[RR ? RR : kMaxTaps];
+  base[0] = ring;
   for (int64_t p = p0; p < p1; p++) {
     const int64_t start = p * s.stride_h - s.pad_h;
     const TapRange in = taps_inside(start, s.R, s.dilation_h, s.H);
@@ -83,8 +84,8 @@ void forward_rows(const Pool2dShape& s, const Staging& g, const int64_t* at, con
           best = select(take, v, best);
           which = select(take, Vec<T>::from_bits(typename Vec<T>::I{} + static_cast<Int>(r * S + k)), which);
         };
-        if (RS && r0 == 0 && r1 == RS) {
-          unroll<RS>([&](auto r) __attribute__((always_inline)) {
+        if (RR && r0 == 0 && r1 == RR) {
+          unroll<RR>([&](auto r) __attribute__((always_inline)) {
             unroll<RS>([&](auto k) __attribute__((always_inline)) { tap(r, k); });
           });
         } else {
@@ -95,8 +96,8 @@ void forward_rows(const Pool2dShape& s, const Staging& g, const int64_t* at, con
         store_bytes<T>(idx + p * s.Q + q, which.bits(), n);
       } else {
         Vec<T> sum = Vec<T>::zero();
-        if (RS && r0 == 0 && r1 == RS) {
-          unroll<RS>([&](auto r) __attribute__((always_inline)) {
+        if (RR && r0 == 0 && r1 == RR) {
+          unroll<RR>([&](auto r) __attribute__((always_inline)) {
             unroll<RS>([&](auto k) __attribute__((always_inline)) { sum += Vec<T>::load(base[r] + at[k] + q); });
           });
         } else {
@@ -129,9 +130,11 @@ void forward_staged(const Ctx& ctx, const Pool2dShape& s, const Staging& g, cons
     const int64_t u = k * s.dilation_w;
     at[k] = u % s.stride_w * g.length + u / s.stride_w;
   }
-  auto rows = forward_rows<T, MAX, 0>;
-  if (s.R == 2 && s.S == 2) rows = forward_rows<T, MAX, 2>;
-  if (s.R == 3 && s.S == 3) rows = forward_rows<T, MAX, 3>;
+  auto rows = forward_rows<T, MAX, 0, 0>;
+  if (s.R == 2 && s.S == 2) rows = forward_rows<T, MAX, 2, 2>;
+  if (s.R == 3 && s.S == 3) rows = forward_rows<T, MAX, 3, 3>;
+  if (s.R == 1 && s.S == 2) rows = forward_rows<T, MAX, 1, 2>;
+  if (s.R == 1 && s.S == 3) rows = forward_rows<T, MAX, 1, 3>;
   for_chunks(
       make_chunks(s.planes, s.P, imax(s.H * s.W, s.P * s.Q)),
       [&](int thread) {

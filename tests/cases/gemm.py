@@ -113,4 +113,8 @@ CASES = [
     bmm_case(2, 130, 300, 200, "tt"),
     bmm_case(0, 3, 4, 5),
     bmm_case(16, 1, 64, 64),
+    # batches of tiny ones
+    *(bmm_case(b, m, k, n, lay) for b, m, k, n in [(70, 4, 4, 4), (300, 3, 3, 3), (5, 9, 16, 11)] for lay in LAYOUTS),
+    *(bmm_case(3, m, k, n) for m, k, n in [(16, 16, 16), (1, 16, 2), (16, 1, 16), (5, 0, 3)]),
+    bmm_case(6, 7, 5, 10, "nt", shared=True),
 ]

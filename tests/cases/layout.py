@@ -33,6 +33,31 @@ CASES.append(
         dtypes=("float32",),
     )
 )
+for label, shapes, dim in (
+    ("rows", ((3, 5), (1, 5), (0, 5)), 0), ("columns", ((4, 3), (4, 17), (4, 1)), 1), ("middle", ((2, 3, 7), (2, 5, 7)), 1),
+    ("vectors", ((70000,), (3,)), 0), ("tasks", ((300, 64), (300, 200), (300, 1)), 1), ("empty", ((0, 3), (0, 2)), 1),
+):  # fmt: skip
+    CASES.append(
+        Case(
+            "cat",
+            label,
+            lambda rng, d, s=shapes, i=dim: ([rng.standard_normal(x).astype(d) for x in s], i),
+            lambda arrays, dim: np.concatenate(arrays, dim),
+        )
+    )
+for label, order, shape in (("spread", None, (70, 130)), ("flipped", -1, (33, 70)), ("flipped_long", -1, (1, 70001))):
+    CASES.append(
+        Case(
+            "copy",
+            label,
+            lambda rng, d, o=order, s=shape: (
+                (np.broadcast_to(rng.standard_normal((s[0], 1)).astype(d), s),)
+                if o is None
+                else (rng.standard_normal(s).astype(d)[:, ::-1],)
+            ),
+            np.array,
+        )
+    )
 
 
 def _reflected(n, before, after):

@@ -151,6 +151,7 @@ for shape in [
     (2, 4, 130, 150),
     (3, 2, 30000),
     (2000, 3),
+    (9, 40),
     (40, 16, 20),
 ]:
     count, channels = int(np.prod(shape)) // shape[1], shape[1]

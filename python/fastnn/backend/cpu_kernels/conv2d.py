@@ -4,6 +4,8 @@ Variants: `naive` is the loop that defines the kernel; `im2col` writes all windo
 reads its windows where they lie or packs them, by panels; `winograd` takes 3x3 windows of stride 1 by F(2x2, 3x3), and
 all others as `packed` does. Without a choice each shape gets what suits it, depthwise and narrow ones kernels of their
 own.
+
+A window as large as the image meets it in one place: all three passes are then products of matrices (`_one_place`).
 """
 
 import math
@@ -15,7 +17,7 @@ from fastnn import _cpu
 from .. import variants
 from ..numpy_kernels.conv2d import Convolutions, check_summand, in_float32, sixteen_bits
 from .elementwise import axpy_, relu
-from .gemm import bmm
+from .gemm import bmm, gemm
 
 __all__ = [
     "conv2d", "conv2d_add_relu", "conv2d_backward_input", "conv2d_backward_weight", "conv3d", "conv3d_backward_input",
@@ -60,10 +62,27 @@ def _reaching(sizes, kernel, stride, padding, dilation):
     return ((..., *taps), tuple(left)) if few else None
 
 
+def _one_place(x, x_shape, w_shape, padding, dilation, groups):
+    """Whether a window is as large as the image, of dtypes that the kernels take: the generator of a DCGAN begins with the
+    gradient of such a convolution, a classifier over patches ends with one."""
+    return (
+        tuple(x_shape[1:]) == tuple(w_shape[1:])
+        and groups == 1
+        and not any(padding)
+        and all(d == 1 or k == 1 for d, k in zip(dilation, w_shape[2:], strict=False))
+        and (x.dtype == _F32 or x.dtype == _F64)
+        and math.prod(w_shape) > 0
+        and not variants.current("conv")
+    )
+
+
 def _forward(name, twin):
     def kernel(x, w, bias, stride, padding, dilation, groups, act="none"):
         if sixteen_bits(x, w, bias):
             return in_float32(kernel, (x, w, bias), stride, padding, dilation, groups, act)
+        if _one_place(x, x.shape, w.shape, padding, dilation, groups):
+            y = gemm(x.reshape(x.shape[0], -1), w.reshape(w.shape[0], -1).T, bias, act)
+            return y.reshape(y.shape + (1,) * (x.ndim - 2))
         return _choose(x, getattr(_cpu, name), twin.forward, (x, w, bias, stride, padding, dilation, groups, act))
 
     return kernel
@@ -74,6 +93,8 @@ def _backward_input(name, twin):
         how = (x_shape, stride, padding, dilation, groups)
         if sixteen_bits(dy, w):
             return in_float32(kernel, (dy, w), *how)
+        if _one_place(dy, x_shape, w.shape, padding, dilation, groups):
+            return gemm(dy.reshape(dy.shape[:2]), w.reshape(w.shape[0], -1)).reshape(x_shape)
         return _choose(dy, getattr(_cpu, name), twin.backward_input, (dy, w, *how))
 
     return kernel
@@ -84,6 +105,8 @@ def _backward_weight(name, twin):
         how = (w_shape, stride, padding, dilation, groups)
         if sixteen_bits(dy, x):
             return in_float32(kernel, (dy, x), *how)
+        if _one_place(x, x.shape, w_shape, padding, dilation, groups):
+            return gemm(dy.reshape(dy.shape[:2]).T, x.reshape(x.shape[0], -1)).reshape(w_shape)
         reach = _reaching(x.shape[2:], w_shape[2:], stride, padding, dilation)
         if reach:
             taps, left = reach

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from fastnn._cpu import col2im, copy, empty, index_pad2d, index_pad2d_backward, reshape
+from fastnn._cpu import cat, col2im, copy, empty, index_pad2d, index_pad2d_backward, reshape
 
 from ..numpy_kernels import fold, interpolate, pad
 
@@ -14,7 +14,13 @@ block_repeat = partial(interpolate.block_repeat, empty=empty)
 resample = partial(interpolate.resample, empty=empty)
 resample_backward = partial(interpolate.resample_backward, empty=empty)
 
+
+def stack(arrays, dim):
+    index = (slice(None),) * dim + (None,)
+    return cat([a[index] for a in arrays], dim)
+
+
 __all__ = [
-    "block_repeat", "col2im", "constant_pad", "copy", "im2col", "index_pad", "index_pad2d", "index_pad2d_backward",
-    "index_pad_backward", "resample", "resample_backward", "reshape",
+    "block_repeat", "cat", "col2im", "constant_pad", "copy", "im2col", "index_pad", "index_pad2d", "index_pad2d_backward",
+    "index_pad_backward", "resample", "resample_backward", "reshape", "stack",
 ]  # fmt: skip
