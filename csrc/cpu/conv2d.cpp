@@ -137,12 +137,33 @@ void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* 
   const int64_t kg = s.K / s.groups, cg = s.C / s.groups, taps = s.T * s.R * s.S;
   each_residue(s, plan, [&](const Residues& res) {
     const int64_t td = res.d.axis.taps, th = res.h.axis.taps, tw = res.w.axis.taps;
-    // Row c, column (k, v, t, u): w[g * K/G + k][c][last - v * every][...][...]
-    pack_weights(s.groups, cg, kg * td * th * tw, a, [&](int64_t g, int64_t c, int rows, T* out) {
+    // Row c, column (k, v, t, u): w[g * K/G + k][c][last - v * every][...][...]. Of each k a panel is made of MR * taps
+    // consecutive elements in an order of its own, which is written down once.
+    constexpr int64_t MR = GemmTile<T>::kMr, kListedTaps = 64;
+    const int64_t used = td * th * tw;
+    int32_t order[kListedTaps * MR + 16];
+    const bool listed = used <= kListedTaps;
+    for (int64_t i = 0; listed && i < used; i++) {
+      const int64_t v = i / (th * tw), t = i / tw % th, u = i % tw;
+      const int64_t tap =
+          ((res.d.last - v * res.d.every) * s.R + res.h.last - t * res.h.every) * s.S + res.w.last - u * res.w.every;
+      for (int64_t r = 0; r < MR; r++) order[i * MR + r] = static_cast<int32_t>(r * taps + tap);
+    }
+    for (int64_t i = used * MR; listed && i < used * MR + 16; i++) order[i] = -1;
+    pack_weights(s.groups, cg, kg * used, a, [&](int64_t g, int64_t c, int rows, T* out) {
       for (int64_t m = 0; m < kg; m++) {
         const T* in = w + ((g * kg + m) * cg + c) * taps;
         for (int64_t i = 0; i < rows * taps; i += 64 / static_cast<int64_t>(sizeof(T)))
           __builtin_prefetch(in + 4 * cg * taps + i);  // the next m are pages away
+        if (listed && rows == MR) {
+          if (MR * taps <= kIndexedPlane) {
+            pick(in, MR * taps, order, int64_t(0), int64_t(1), used * MR, used * MR, out, int64_t(0));
+          } else {
+            for (int64_t i = 0; i < used * MR; i++) out[i] = in[order[i]];
+          }
+          out += used * MR;
+          continue;
+        }
         for (int64_t v = 0; v < td; v++) {
           for (int64_t t = 0; t < th; t++) {
             for (int64_t u = 0; u < tw; u++, out += GemmTile<T>::kMr) {
@@ -170,7 +191,7 @@ void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* 
               s.stride_h * s.W,
               s.stride_w};
     if (s.stride_h == 1 && s.stride_w == 1) flatten_pointwise(&t.h, &t.w);
-    run_any(t, s.variant, a + panel_elements<T>(s.groups, cg, kg * td * th * tw));
+    run_any(t, s.variant, a + panel_elements<T>(s.groups, cg, kg * used));
   });
 }
 

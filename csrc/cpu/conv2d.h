@@ -123,6 +123,24 @@ FASTNN_INLINE Vec<T> load_lanes(const T* p, int lo, int hi) {
 #endif
 }
 
+// The lanes lo .. hi - 1 of v stored at p[lo ..]; nothing else is touched.
+template <class T>
+FASTNN_INLINE void store_lanes(T* p, Vec<T> v, int lo, int hi) {
+#if defined(__AVX512F__)
+  const unsigned mask = (1u << hi) - (1u << lo);
+  if constexpr (sizeof(T) == 4) {
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>(mask), (__m512)v.v);
+  } else {
+    _mm512_mask_storeu_pd(p, static_cast<__mmask8>(mask), (__m512d)v.v);
+  }
+#else
+  if (lo == 0) return v.store(p, hi);
+  T x[Vec<T>::size];
+  v.store(x);
+  for (int i = lo; i < hi; i++) p[i] = x[i];
+#endif
+}
+
 template <class T>
 FASTNN_INLINE void zero_row(T* dst, int64_t n) {
   constexpr int W = Vec<T>::size;

@@ -70,10 +70,15 @@ Cut make_cut(int64_t N, int64_t G, int64_t M, int64_t C, const Axis& h, const Ax
     return tiles >= kItems ? 1 : min_i(ceil_div(2 * kItems, tiles), ceil_div(M, 8 * Tile::kMr));
   };
   const double copy = 2.5 * (1 + static_cast<double>(W) / static_cast<double>(st.q_block));
+  // The vectors of so many columns; those of a narrow tile at the end cost more, as each broadcast weight serves fewer.
+  const auto vectors_of = [](int64_t columns) {
+    const int64_t n = ceil_div(columns, W), missing = ceil_div(n, Tile::kNv) * Tile::kNv - n;
+    return static_cast<double>(n) + 0.5 * static_cast<double>(missing) / Tile::kNv;
+  };
   cut.images = 1;
-  double best = static_cast<double>(ceil_div((st.p_block - 1) * st.pitch + st.q_block, W) * N * M);
+  double best = vectors_of((st.p_block - 1) * st.pitch + st.q_block) * static_cast<double>(N * M);
   for (int64_t images = 1; images <= N && (images == 1 || images * pixels <= kTilePixels); images++) {
-    const double vectors = static_cast<double>(ceil_div(images * pixels, W) * ceil_div(N, images));
+    const double vectors = vectors_of(images * pixels) * static_cast<double>(ceil_div(N, images));
     const double cost = vectors * (static_cast<double>(M) + copy);
     if (cost >= 0.99 * best) continue;
     best = cost;
@@ -138,24 +143,6 @@ struct Segments {
   }
 };
 
-// And stored there.
-template <class T>
-FASTNN_INLINE void store_lanes(T* p, Vec<T> v, int lo, int hi) {
-#if defined(__AVX512F__)
-  const unsigned mask = (1u << hi) - (1u << lo);
-  if constexpr (sizeof(T) == 4) {
-    _mm512_mask_storeu_ps(p, static_cast<__mmask16>(mask), (__m512)v.v);
-  } else {
-    _mm512_mask_storeu_pd(p, static_cast<__mmask8>(mask), (__m512d)v.v);
-  }
-#else
-  if (lo == 0) return v.store(p, hi);
-  T x[Vec<T>::size];
-  v.store(x);
-  for (int i = lo; i < hi; i++) p[i] = x[i];
-#endif
-}
-
 // Where the finished tiles go. Gets rows i .. i + R - 1 of A.
 template <class T>
 struct SegmentStore {
@@ -210,7 +197,7 @@ struct SegmentStore {
       for (int r = 0; r < rows; r++) {
         T* b = buffer + r * width + s.column;
         T* y = s.y + (i + r) * y_channel;
-        if (y_col != 1) {
+        if (y_col > 2) {
           for (int j = 0; j < s.count && !first; j++) b[j] += y[j * y_col];
           if (last && act != GemmAct::None) activate_tile(b, 0, 1, s.count, act);
           for (int j = 0; j < s.count; j++) y[j * y_col] = b[j];
@@ -219,9 +206,12 @@ struct SegmentStore {
         for (int j = 0; j < s.count; j += W) {
           const int n = s.count - j < W ? s.count - j : W;
           Vec<T> v = n == W ? Vec<T>::load(b + j) : Vec<T>::load(b + j, n);
-          if (!first) v += n == W ? Vec<T>::load(y + j) : Vec<T>::load(y + j, n);
+          if (!first)
+            v += y_col == 2 ? load_alternate(y + 2 * j, n) : n == W ? Vec<T>::load(y + j) : Vec<T>::load(y + j, n);
           if (last && act != GemmAct::None) v = act == GemmAct::Relu ? max(Vec<T>::zero(), v) : activate(v, act);
-          if (n == W) {
+          if (y_col == 2) {
+            store_alternate(y + 2 * j, v, n);
+          } else if (n == W) {
             v.store(y + j);
           } else {
             v.store(y + j, n);
