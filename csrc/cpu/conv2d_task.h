@@ -10,6 +10,7 @@
 // then all panels are packed first, once, and shared.
 #pragma once
 #include "cpu/conv2d_indexed.h"
+#include "cpu/conv2d_store.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
@@ -46,6 +47,7 @@ struct Cut {
   bool shared;   // all panels are packed before any is used
   bool indexed;  // panels are packed from the images themselves
   int64_t images, image_groups, p_blocks, q_blocks, tiles, m_block, m_blocks, c_block, taps;
+  int64_t dense_row;                        // of sums that wait for the next channel block; 0: they wait in y
   int64_t stage_elements, scratch;          // elements a thread
   int64_t block_elements, shared_elements;  // of one tile and channel block; of all
 };
@@ -94,7 +96,11 @@ Cut make_cut(int64_t N, int64_t G, int64_t M, int64_t C, const Axis& h, const Ax
   cut.stage_elements =
       st.in_place || cut.indexed ? 0 : align_elements(cut.c_block * st.channel * cut.images) + Tile::kNr;
   const int64_t panel = cut.packed ? Tile::kNr * min_i(cut.c_block * cut.taps, Tile::kKc) : 0;
-  cut.scratch = cut.stage_elements + align_elements(panel) + 64;
+  constexpr int64_t kDenseBytes = 256 * 1024;
+  const int64_t columns = cut.packed ? cut.images * pixels : (st.p_block - 1) * st.pitch + st.q_block;
+  if (cut.c_block < C && cut.m_block * round_up(columns, Tile::kNr) * static_cast<int64_t>(sizeof(T)) <= kDenseBytes)
+    cut.dense_row = round_up(columns, Tile::kNr);
+  cut.scratch = cut.stage_elements + align_elements(panel) + cut.m_block * cut.dense_row + 64;
   // A vector of slack per block: pack_panel's last store.
   constexpr int64_t kSharedBytes = 32 * 1024 * 1024;
   cut.block_elements = cut.c_block * cut.taps * round_up(cut.images * pixels, Tile::kNr) + 64;
@@ -104,123 +110,6 @@ Cut make_cut(int64_t N, int64_t G, int64_t M, int64_t C, const Axis& h, const Ax
   if (!cut.shared) cut.block_elements = 0;
   return cut;
 }
-
-// A run of a tile's columns that go to consecutive (y_col apart) elements of y.
-template <class T>
-struct Segment {
-  int column, count;
-  T* y;           // row 0 of A
-  const T* from;  // packed: the first column in the staged buffer
-};
-
-// The lanes lo .. hi - 1 of one of a tile's vectors, which go to y + lo .. of row 0.
-template <class T>
-struct Piece {
-  int lo, hi;
-  T* y;
-};
-
-template <class T>
-struct Segments {
-  static constexpr int kNv = GemmTile<T>::kNv, W = Vec<T>::size;
-  int count;
-  Segment<T> s[GemmTile<T>::kNr];
-  Piece<T> pieces[GemmTile<T>::kNr + kNv];
-  int begin[kNv + 1];  // of the pieces of each vector
-
-  void cut_pieces() {
-    int n = 0, v = 0;
-    begin[0] = 0;
-    for (int i = 0; i < count; i++) {
-      const int end = s[i].column + s[i].count;
-      for (int u = s[i].column / W; u * W < end; u++) {
-        while (v < u) begin[++v] = n;
-        const int lo = s[i].column - u * W, hi = end - u * W;
-        pieces[n++] = {lo > 0 ? lo : 0, hi < W ? hi : W, s[i].y - lo};
-      }
-    }
-    while (v < kNv) begin[++v] = n;
-  }
-};
-
-// Where the finished tiles go. Gets rows i .. i + R - 1 of A.
-template <class T>
-struct SegmentStore {
-  const Segments<T>* segments;
-  const T* bias;  // of row 0, or null
-  GemmAct act;
-  int64_t y_channel, y_col;
-
-  template <int R, int NV>
-  FASTNN_INLINE void tile(Vec<T> (&acc)[R][NV], int64_t i, bool first, bool last) const {
-    constexpr int W = Vec<T>::size;
-    if (bias && first) {
-      unroll<R>([&](auto r) __attribute__((always_inline)) {
-        const Vec<T> b(bias[i + r]);
-        unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v] += b; });
-      });
-    }
-    if (y_col == 1 && (!last || act <= GemmAct::Relu)) {
-      const bool relu = last && act == GemmAct::Relu;
-      unroll<NV>([&](auto v) __attribute__((always_inline)) {
-        for (int k = segments->begin[v]; k < segments->begin[v + 1]; k++) {
-          const Piece<T> piece = segments->pieces[k];
-          T* y = piece.y + i * y_channel;
-          const bool whole = piece.hi - piece.lo == W;
-          unroll<R>([&](auto r) __attribute__((always_inline)) {
-            Vec<T> x = acc[r][v];
-            if (!first) x += whole ? Vec<T>::load(y) : load_lanes(y, piece.lo, piece.hi);
-            if (relu) x = max(Vec<T>::zero(), x);
-            if (whole) {
-              x.store(y);
-            } else {
-              store_lanes(y, x, piece.lo, piece.hi);
-            }
-            y += y_channel;
-          });
-        }
-      });
-      return;
-    }
-    alignas(64) T buffer[R][NV * W];
-    unroll<R>([&](auto r) __attribute__((always_inline)) {
-      unroll<NV>([&](auto v) __attribute__((always_inline)) { acc[r][v].store(&buffer[r][v * W]); });
-    });
-    place(&buffer[0][0], R, NV * W, i, first, last);
-  }
-
-  // Adds what earlier K blocks left in y, applies the activation, and writes the segments.
-  __attribute__((noinline)) void place(T* buffer, int rows, int width, int64_t i, bool first, bool last) const {
-    constexpr int W = Vec<T>::size;
-    for (int k = 0; k < segments->count; k++) {
-      const Segment<T>& s = segments->s[k];
-      for (int r = 0; r < rows; r++) {
-        T* b = buffer + r * width + s.column;
-        T* y = s.y + (i + r) * y_channel;
-        if (y_col > 2) {
-          for (int j = 0; j < s.count && !first; j++) b[j] += y[j * y_col];
-          if (last && act != GemmAct::None) activate_tile(b, 0, 1, s.count, act);
-          for (int j = 0; j < s.count; j++) y[j * y_col] = b[j];
-          continue;
-        }
-        for (int j = 0; j < s.count; j += W) {
-          const int n = s.count - j < W ? s.count - j : W;
-          Vec<T> v = n == W ? Vec<T>::load(b + j) : Vec<T>::load(b + j, n);
-          if (!first)
-            v += y_col == 2 ? load_alternate(y + 2 * j, n) : n == W ? Vec<T>::load(y + j) : Vec<T>::load(y + j, n);
-          if (last && act != GemmAct::None) v = act == GemmAct::Relu ? max(Vec<T>::zero(), v) : activate(v, act);
-          if (y_col == 2) {
-            store_alternate(y + 2 * j, v, n);
-          } else if (n == W) {
-            v.store(y + j);
-          } else {
-            v.store(y + j, n);
-          }
-        }
-      }
-    }
-  }
-};
 
 // Where row k of B begins: at the staged offset of its tap, or in a packed panel.
 template <class T>
@@ -471,7 +360,9 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
   T* y = t.image_out(at.n0) + (at.g * t.M + m0) * t.y_channel + at.p0 * t.y_row + at.q0 * t.y_col;
 
   Segments<T> segments;
-  SegmentStore<T> store{&segments, t.bias ? t.bias + at.g * t.M + m0 : nullptr, t.act, t.y_channel, t.y_col};
+  T* const dense = cut.dense_row ? scratch + cut.scratch - 64 - cut.m_block * cut.dense_row : nullptr;
+  SegmentStore<T> store{&segments,    t.bias ? t.bias + at.g * t.M + m0 : nullptr, t.act, t.y_channel, t.y_col, dense,
+                        cut.dense_row};
   for (int64_t c0 = 0; c0 < t.C; c0 += cut.c_block, packed += cut.block_elements) {
     const int64_t k_count = min_i(cut.c_block, t.C - c0) * cut.taps;
     const bool first = c0 == 0, last = c0 + cut.c_block >= t.C;
@@ -486,6 +377,7 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
         segments.count = 0;
         add_segments(&segments, 0, j, cols, cut.st.pitch, at.q_count, cut.st.pitch, y, staged, t.y_row, t.y_col);
         segments.cut_pieces();
+        if (dense) store.dense = dense + j;
         strip_cols(cols, m, k_count, block, row_panel, StagedRows<T>{staged + j, offsets}, store, first, last);
       }
       continue;
@@ -495,6 +387,7 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
       const int cols = static_cast<int>(min_i(NR, columns - j)), width = static_cast<int>(round_up(cols, W));
       packed_segments(t, cut, at, j, cols, y, staged, image, &segments);
       segments.cut_pieces();
+      if (dense) store.dense = dense + j;
       for (int64_t k0 = 0; k0 < k_count; k0 += Tile::kKc) {
         const int64_t kc = min_i(Tile::kKc, k_count - k0);
         const T* panel = scratch + cut.stage_elements;
