@@ -256,6 +256,11 @@ def bmm(a, b, out=None):
     The products of two batches of matrices.
     """
 
+def cat(*args, **kwargs):
+    """
+    See fastnn.backend.numpy_kernels.
+    """
+
 def cdist(*args, **kwargs):
     """
     See fastnn.backend.numpy_kernels.cdist.
