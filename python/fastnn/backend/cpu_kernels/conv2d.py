@@ -76,12 +76,16 @@ def _one_place(x, x_shape, w_shape, padding, dilation, groups):
     )
 
 
+def _rows(x):
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
 def _forward(name, twin):
     def kernel(x, w, bias, stride, padding, dilation, groups, act="none"):
         if sixteen_bits(x, w, bias):
             return in_float32(kernel, (x, w, bias), stride, padding, dilation, groups, act)
         if _one_place(x, x.shape, w.shape, padding, dilation, groups):
-            y = gemm(x.reshape(x.shape[0], -1), w.reshape(w.shape[0], -1).T, bias, act)
+            y = gemm(_rows(x), _rows(w).T, bias, act)
             return y.reshape(y.shape + (1,) * (x.ndim - 2))
         return _choose(x, getattr(_cpu, name), twin.forward, (x, w, bias, stride, padding, dilation, groups, act))
 
@@ -94,7 +98,7 @@ def _backward_input(name, twin):
         if sixteen_bits(dy, w):
             return in_float32(kernel, (dy, w), *how)
         if _one_place(dy, x_shape, w.shape, padding, dilation, groups):
-            return gemm(dy.reshape(dy.shape[:2]), w.reshape(w.shape[0], -1)).reshape(x_shape)
+            return gemm(_rows(dy), _rows(w)).reshape(x_shape)
         return _choose(dy, getattr(_cpu, name), twin.backward_input, (dy, w, *how))
 
     return kernel
@@ -106,7 +110,7 @@ def _backward_weight(name, twin):
         if sixteen_bits(dy, x):
             return in_float32(kernel, (dy, x), *how)
         if _one_place(x, x.shape, w_shape, padding, dilation, groups):
-            return gemm(dy.reshape(dy.shape[:2]).T, x.reshape(x.shape[0], -1)).reshape(w_shape)
+            return gemm(_rows(dy).T, _rows(x)).reshape(w_shape)
         reach = _reaching(x.shape[2:], w_shape[2:], stride, padding, dilation)
         if reach:
             taps, left = reach
