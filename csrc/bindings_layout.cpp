@@ -1,4 +1,4 @@
-// Strided arrays made contiguous, padding by index, windows added into images: parsing and checks.
+// Strided arrays made contiguous, arrays joined, padding by index, windows added into images: parsing and checks.
 #include <algorithm>
 #include <cstring>
 

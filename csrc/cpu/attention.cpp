@@ -185,11 +185,7 @@ void forward(const Ctx& ctx, const AttentionArgs& a) {
     const int64_t b = head / a.H, h = head % a.H;
     Scratch s{locals + static_cast<size_t>(thread) * count.used};
     const Local<T> l = local_of(a, p, s);
-    if (p.own) {  // one block of queries, asked for before the keys are packed
-      prefetch_rows(at<T>(a.q, b, h, 0), a.L, a.q.row, a.E);
-      if (p.direct_v) prefetch_rows(at<T>(a.v, b, h, 0), min_i(a.S, kPackKeys), a.v.row, a.Ev);
-      pack(a, p, b, h, 0, a.S, l.packed);
-    }
+    if (p.own) pack(a, p, b, h, 0, a.S, l.packed);
     const T* mine = p.own ? l.packed : packed + (b * a.kv_heads + h / (a.H / a.kv_heads)) * p.head;
     query_block(a, p, b, h, block * kQueryBlock, mine, l);
   });

@@ -44,11 +44,6 @@ template <class T>
 FASTNN_INLINE bool read_direct(const AttentionArray& x, int64_t width) {
   return width % Vec<T>::size == 0 && x.row * static_cast<int64_t>(sizeof(T)) % 2048 != 0;
 }
-template <class T>
-FASTNN_INLINE void prefetch_rows(const T* p, int64_t rows, int64_t stride, int64_t width) {
-  for (int64_t r = 0; r < rows; ++r, p += stride)
-    for (int64_t c = 0; c < width; c += 64 / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(p + c);
-}
 // x in the lanes before `seen`, which may be negative or beyond the vector; 0, or `other`, in the rest.
 template <class T>
 FASTNN_INLINE Vec<T> first_seen(Vec<T> x, int64_t seen, Vec<T> other = Vec<T>::zero()) {

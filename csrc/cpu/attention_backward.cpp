@@ -215,12 +215,6 @@ void backward(const Ctx& ctx, const AttentionArgs& a) {
     const int64_t begin = range * plan.range, end = min_i(a.S, begin + plan.range);
     for (int64_t j0 = begin; j0 < end; j0 += plan.key_block) {
       const int64_t n = min_i(plan.key_block, end - j0), first = a.causal ? j0 / kQueryBlock * kQueryBlock : 0;
-      if (first < a.L) {  // asked for before the keys are packed
-        const int64_t h = hk * group, rows = min_i(kQueryBlock, a.L - first);
-        prefetch_rows(at<T>(a.q, b, h, first), rows, a.q.row, a.E);
-        prefetch_rows(at<T>(a.dout, b, h, first), rows, a.dout.row, a.Ev);
-        prefetch_rows(at<T>(a.out, b, h, first), rows, a.out.row, a.Ev);
-      }
       pack_panels(at<T>(a.k, b, hk, j0), a.k.row, n, a.E, l.k_panels);
       pack_panels(at<T>(a.v, b, hk, j0), a.v.row, n, a.Ev, l.v_panels);
       pack_rows(at<T>(a.k, b, hk, j0), a.k.row, n, a.E, static_cast<T>(a.scale), l.k, plan.lde);

@@ -47,9 +47,9 @@ struct Cut {
   bool shared;   // all panels are packed before any is used
   bool indexed;  // panels are packed from the images themselves
   int64_t images, image_groups, p_blocks, q_blocks, tiles, m_block, m_blocks, c_block, taps;
-  int64_t dense_row;                        // of sums that wait for the next channel block; 0: they wait in y
-  int64_t stage_elements, scratch;          // elements a thread
-  int64_t block_elements, shared_elements;  // of one tile and channel block; of all
+  int64_t dense_row;                          // of sums that wait for the next channel block; 0: they wait in y
+  int64_t stage_elements, dense_at, scratch;  // elements a thread: staged channels, a panel, waiting sums
+  int64_t block_elements, shared_elements;    // of one tile and channel block; of all
 };
 
 template <class T>
@@ -96,11 +96,12 @@ Cut make_cut(int64_t N, int64_t G, int64_t M, int64_t C, const Axis& h, const Ax
   cut.stage_elements =
       st.in_place || cut.indexed ? 0 : align_elements(cut.c_block * st.channel * cut.images) + Tile::kNr;
   const int64_t panel = cut.packed ? Tile::kNr * min_i(cut.c_block * cut.taps, Tile::kKc) : 0;
-  constexpr int64_t kDenseBytes = 256 * 1024;
+  constexpr int64_t kDenseBytes = 256 * 1024;  // beside a panel (128 KiB) in a 1 MiB L2
   const int64_t columns = cut.packed ? cut.images * pixels : (st.p_block - 1) * st.pitch + st.q_block;
   if (cut.c_block < C && cut.m_block * round_up(columns, Tile::kNr) * static_cast<int64_t>(sizeof(T)) <= kDenseBytes)
     cut.dense_row = round_up(columns, Tile::kNr);
-  cut.scratch = cut.stage_elements + align_elements(panel) + cut.m_block * cut.dense_row + 64;
+  cut.dense_at = cut.stage_elements + align_elements(panel);
+  cut.scratch = cut.dense_at + cut.m_block * cut.dense_row + 64;
   // A vector of slack per block: pack_panel's last store.
   constexpr int64_t kSharedBytes = 32 * 1024 * 1024;
   cut.block_elements = cut.c_block * cut.taps * round_up(cut.images * pixels, Tile::kNr) + 64;
@@ -360,7 +361,7 @@ void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scrat
   T* y = t.image_out(at.n0) + (at.g * t.M + m0) * t.y_channel + at.p0 * t.y_row + at.q0 * t.y_col;
 
   Segments<T> segments;
-  T* const dense = cut.dense_row ? scratch + cut.scratch - 64 - cut.m_block * cut.dense_row : nullptr;
+  T* const dense = cut.dense_row ? scratch + cut.dense_at : nullptr;
   SegmentStore<T> store{&segments,    t.bias ? t.bias + at.g * t.M + m0 : nullptr, t.act, t.y_channel, t.y_col, dense,
                         cut.dense_row};
   for (int64_t c0 = 0; c0 < t.C; c0 += cut.c_block, packed += cut.block_elements) {

@@ -60,7 +60,7 @@ void forward_rows(const Pool2dShape& s, const Staging& g, const int64_t* at, con
   const int64_t row = s.stride_w * g.length;
   int64_t staged = 0;  // rows of x before this one are in the ring, if still needed
   const T* base[RR ? RR : kMaxTaps];
-  base[0] = ring;
+  base[0] = ring;  // for the compiler, which does not see that a window has a row inside
   for (int64_t p = p0; p < p1; p++) {
     const int64_t start = p * s.stride_h - s.pad_h;
     const TapRange in = taps_inside(start, s.R, s.dilation_h, s.H);

@@ -23,12 +23,16 @@ FASTNN_INLINE void zip(Vec<T> even, Vec<T> odd, Vec<T>* a, Vec<T>* b) {
   b->v = __builtin_shuffle(even.v, odd.v, m + W / 2);
 }
 
+// A bit for each of 2 n lanes, the even ones set.
+FASTNN_INLINE uint32_t alternate_lanes(int n) {
+  return static_cast<uint32_t>(0x55555555u & ((uint64_t(1) << (2 * n)) - 1));
+}
 // The n elements at p, p + 2, p + 4 ...; and v's first n lanes stored there. What lies between is not touched.
 template <class T>
 FASTNN_INLINE Vec<T> load_alternate(const T* p, int n) {
 #if defined(__AVX512F__)
   constexpr int W = Vec<T>::size;
-  const uint32_t mask = 0x55555555u & (n == W && W == 16 ? ~0u : (1u << (2 * n)) - 1);
+  const uint32_t mask = alternate_lanes(n);
   Vec<T> a, b, even, odd;
   if constexpr (W == 16) {
     a = (typename Vec<T>::V)_mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), p);
@@ -49,7 +53,7 @@ template <class T>
 FASTNN_INLINE void store_alternate(T* p, Vec<T> v, int n) {
 #if defined(__AVX512F__)
   constexpr int W = Vec<T>::size;
-  const uint32_t mask = 0x55555555u & (n == W && W == 16 ? ~0u : (1u << (2 * n)) - 1);
+  const uint32_t mask = alternate_lanes(n);
   Vec<T> a, b;
   zip(v, v, &a, &b);
   if constexpr (W == 16) {

@@ -45,19 +45,12 @@ for label, shapes, dim in (
             lambda arrays, dim: np.concatenate(arrays, dim),
         )
     )
-for label, order, shape in (("spread", None, (70, 130)), ("flipped", -1, (33, 70)), ("flipped_long", -1, (1, 70001))):
-    CASES.append(
-        Case(
-            "copy",
-            label,
-            lambda rng, d, o=order, s=shape: (
-                (np.broadcast_to(rng.standard_normal((s[0], 1)).astype(d), s),)
-                if o is None
-                else (rng.standard_normal(s).astype(d)[:, ::-1],)
-            ),
-            np.array,
-        )
-    )
+for label, shape, view in (
+    ("spread", (70, 130), lambda x: np.broadcast_to(x[:, :1], x.shape)),
+    ("flipped", (33, 70), lambda x: x[:, ::-1]),
+    ("flipped_long", (1, 70001), lambda x: x[:, ::-1]),
+):
+    CASES.append(Case("copy", label, lambda rng, d, s=shape, v=view: (v(rng.standard_normal(s).astype(d)),), np.array))
 
 
 def _reflected(n, before, after):

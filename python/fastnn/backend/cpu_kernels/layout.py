@@ -1,10 +1,10 @@
-"""Padding, resampling, windows and copies: compiled, or the twins, whose results come from the caching allocator here."""
+"""Padding, resampling, windows, joins and copies: compiled, or the twins, whose results come from the caching allocator here."""
 
 from functools import partial
 
 from fastnn._cpu import cat, col2im, copy, empty, index_pad2d, index_pad2d_backward, reshape
 
-from ..numpy_kernels import fold, interpolate, pad
+from ..numpy_kernels import array, fold, interpolate, pad
 
 constant_pad = partial(pad.constant_pad, empty=empty)
 index_pad = partial(pad.index_pad, empty=empty)
@@ -13,12 +13,7 @@ im2col = partial(fold.im2col, empty=empty)
 block_repeat = partial(interpolate.block_repeat, empty=empty)
 resample = partial(interpolate.resample, empty=empty)
 resample_backward = partial(interpolate.resample_backward, empty=empty)
-
-
-def stack(arrays, dim):
-    index = (slice(None),) * dim + (None,)
-    return cat([a[index] for a in arrays], dim)
-
+stack = partial(array.stack, cat=cat)
 
 __all__ = [
     "block_repeat", "cat", "col2im", "constant_pad", "copy", "im2col", "index_pad", "index_pad2d", "index_pad2d_backward",
