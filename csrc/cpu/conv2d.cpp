@@ -6,19 +6,13 @@
 #include "cpu/conv2d_depthwise.h"
 #include "cpu/conv2d_depthwise_input.h"
 #include "cpu/conv2d_narrow.h"
-#include "cpu/conv2d_task.h"
+#include "cpu/conv2d_residues.h"
 #include "cpu/shuffle.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-// Elements of the panels of G groups of M x K weights; and those panels, each written by panel(g, first row, rows,
-// out).
-template <class T>
-FASTNN_INLINE int64_t panel_elements(int64_t G, int64_t M, int64_t K) {
-  return align_elements(G * row_panels<T>(M) * K * GemmTile<T>::kMr);
-}
 // out[k * kMr + r] = in[r * stride + k]. Eight rows (some of them zero) are zipped three times, into vectors of W / 8
 // columns by 8 rows, whose first kMr are kept.
 template <class T>
@@ -60,63 +54,52 @@ FASTNN_INLINE void pack_weights(int64_t G, int64_t M, int64_t K, T* a, const Pan
 
 // ---- the gradient for the input ----
 
-// The positions h = first_h, first_h + stride, ... (`axis.out` of them) of one residue, and the taps that reach them:
-// tap t of `axis` is r = last - t * every.
-struct Residue {
-  int64_t first_h, last, every;
-  Axis axis;
-};
-// Residue number i, 0 <= i < residues(...): the one of tap i.
-FASTNN_INLINE int64_t gcd(int64_t a, int64_t b) {
-  while (b) {
-    const int64_t r = a % b;
-    a = b;
-    b = r;
+// The panels of one residue's weights. Row c, column (k, v, t, u): w[g * K/G + k][c][last - v * every][...][...]. Of
+// each k a panel is made of MR * taps consecutive elements in an order of its own, which is written down once.
+template <class T>
+void pack_residue(const Conv2dShape& s, const Residues& res, const T* w, T* a) {
+  constexpr int64_t MR = GemmTile<T>::kMr, kListedTaps = 64;
+  const int64_t kg = s.K / s.groups, cg = s.C / s.groups, taps = s.T * s.R * s.S;
+  const int64_t td = res.d.axis.taps, th = res.h.axis.taps, tw = res.w.axis.taps, used = td * th * tw;
+  int32_t order[kListedTaps * MR + 16];
+  const bool listed = used <= kListedTaps;
+  for (int64_t i = 0; listed && i < used; i++) {
+    const int64_t v = i / (th * tw), t = i / tw % th, u = i % tw;
+    const int64_t tap =
+        ((res.d.last - v * res.d.every) * s.R + res.h.last - t * res.h.every) * s.S + res.w.last - u * res.w.every;
+    for (int64_t r = 0; r < MR; r++) order[i * MR + r] = static_cast<int32_t>(r * taps + tap);
   }
-  return a;
-}
-FASTNN_INLINE int64_t residues(int64_t taps, int64_t stride, int64_t dilation) {
-  return min_i(taps, stride / gcd(stride, dilation));
-}
-FASTNN_INLINE Residue residue(int64_t i, int64_t size, int64_t out, int64_t taps, int64_t stride, int64_t pad,
-                              int64_t dilation) {
-  const int64_t every = stride / gcd(stride, dilation), count = (taps - 1 - i) / every + 1;
-  const int64_t last = i + (count - 1) * every;
-  const int64_t shift = i * dilation - pad, m = shift % stride, h0 = m < 0 ? m + stride : m;
-  // Tap r at h0 + stride * j: p = (h0 + pad - r * dilation) / stride + j, exactly.
-  const int64_t first = (h0 + pad - last * dilation) / stride;
-  int64_t skipped;
-  const Axis axis = reaching(
-      {out, h0 < size ? (size - 1 - h0) / stride + 1 : 0, 1, first, every * dilation / stride, count}, &skipped);
-  return {h0, last - skipped * every, every, axis};
-}
-
-struct InputPlan {
-  int64_t nd, nh, nw;  // residues with taps
-  bool covers;         // they are all: every element of dx is written
-};
-FASTNN_INLINE InputPlan input_plan(const Conv2dShape& s) {
-  InputPlan p{residues(s.T, s.stride_d, s.dilation_d), residues(s.R, s.stride_h, s.dilation_h),
-              residues(s.S, s.stride_w, s.dilation_w), false};
-  p.covers = p.nd == s.stride_d && p.nh == s.stride_h && p.nw == s.stride_w;
-  return p;
-}
-struct Residues {
-  Residue d, h, w;
-};
-// f(residues) for every one with outputs.
-template <class F>
-FASTNN_INLINE void each_residue(const Conv2dShape& s, const InputPlan& plan, const F& f) {
-  for (int64_t l = 0; l < plan.nd; l++) {
-    for (int64_t i = 0; i < plan.nh; i++) {
-      for (int64_t k = 0; k < plan.nw; k++) {
-        const Residues r{residue(l, s.D, s.O, s.T, s.stride_d, s.pad_d, s.dilation_d),
-                         residue(i, s.H, s.P, s.R, s.stride_h, s.pad_h, s.dilation_h),
-                         residue(k, s.W, s.Q, s.S, s.stride_w, s.pad_w, s.dilation_w)};
-        if (r.d.axis.out > 0 && r.h.axis.out > 0 && r.w.axis.out > 0) f(r);
+  for (int64_t i = used * MR; listed && i < used * MR + 16; i++) order[i] = -1;
+  pack_weights(s.groups, cg, kg * used, a, [&](int64_t g, int64_t c, int rows, T* out) {
+    for (int64_t m = 0; m < kg; m++) {
+      const T* in = w + ((g * kg + m) * cg + c) * taps;
+      if (taps == 1 && rows == MR) {
+        __builtin_memcpy(out, in, MR * sizeof(T));
+        out += MR;
+        continue;
+      }
+      for (int64_t i = 0; i < rows * taps; i += 64 / static_cast<int64_t>(sizeof(T)))
+        __builtin_prefetch(in + 4 * cg * taps + i);  // the next m are pages away
+      if (listed && rows == MR) {
+        if (MR * taps <= kIndexedPlane) {
+          pick(in, MR * taps, order, int64_t(0), int64_t(1), used * MR, used * MR, out, int64_t(0));
+        } else {
+          for (int64_t i = 0; i < used * MR; i++) out[i] = in[order[i]];
+        }
+        out += used * MR;
+        continue;
+      }
+      for (int64_t v = 0; v < td; v++) {
+        for (int64_t t = 0; t < th; t++) {
+          for (int64_t u = 0; u < tw; u++, out += MR) {
+            const T* tap = in + ((res.d.last - v * res.d.every) * s.R + res.h.last - t * res.h.every) * s.S +
+                           res.w.last - u * res.w.every;
+            for (int r = 0; r < rows; r++) out[r] = tap[r * taps];
+          }
+        }
       }
     }
-  }
+  });
 }
 
 template <class T>
@@ -133,48 +116,17 @@ void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* 
       __builtin_memset(dx + i * kPart, 0, static_cast<size_t>(min_i(kPart, elements - i * kPart)) * sizeof(T));
     });
   }
+  const Together<T> together = make_together<T>(s, plan);
+  if (together.use) {
+    T* a = static_cast<T*>(ctx.workspace);
+    for (int i = 0; i < together.count; i++) pack_residue(s, together.part[i].residues, w, a + together.part[i].panels);
+    return run_together(s, together, dy, dx, ctx.workspace);
+  }
   T* a = static_cast<T*>(ctx.workspace);
-  const int64_t kg = s.K / s.groups, cg = s.C / s.groups, taps = s.T * s.R * s.S;
+  const int64_t kg = s.K / s.groups, cg = s.C / s.groups;
   each_residue(s, plan, [&](const Residues& res) {
-    const int64_t td = res.d.axis.taps, th = res.h.axis.taps, tw = res.w.axis.taps;
-    // Row c, column (k, v, t, u): w[g * K/G + k][c][last - v * every][...][...]. Of each k a panel is made of MR * taps
-    // consecutive elements in an order of its own, which is written down once.
-    constexpr int64_t MR = GemmTile<T>::kMr, kListedTaps = 64;
-    const int64_t used = td * th * tw;
-    int32_t order[kListedTaps * MR + 16];
-    const bool listed = used <= kListedTaps;
-    for (int64_t i = 0; listed && i < used; i++) {
-      const int64_t v = i / (th * tw), t = i / tw % th, u = i % tw;
-      const int64_t tap =
-          ((res.d.last - v * res.d.every) * s.R + res.h.last - t * res.h.every) * s.S + res.w.last - u * res.w.every;
-      for (int64_t r = 0; r < MR; r++) order[i * MR + r] = static_cast<int32_t>(r * taps + tap);
-    }
-    for (int64_t i = used * MR; listed && i < used * MR + 16; i++) order[i] = -1;
-    pack_weights(s.groups, cg, kg * used, a, [&](int64_t g, int64_t c, int rows, T* out) {
-      for (int64_t m = 0; m < kg; m++) {
-        const T* in = w + ((g * kg + m) * cg + c) * taps;
-        for (int64_t i = 0; i < rows * taps; i += 64 / static_cast<int64_t>(sizeof(T)))
-          __builtin_prefetch(in + 4 * cg * taps + i);  // the next m are pages away
-        if (listed && rows == MR) {
-          if (MR * taps <= kIndexedPlane) {
-            pick(in, MR * taps, order, int64_t(0), int64_t(1), used * MR, used * MR, out, int64_t(0));
-          } else {
-            for (int64_t i = 0; i < used * MR; i++) out[i] = in[order[i]];
-          }
-          out += used * MR;
-          continue;
-        }
-        for (int64_t v = 0; v < td; v++) {
-          for (int64_t t = 0; t < th; t++) {
-            for (int64_t u = 0; u < tw; u++, out += GemmTile<T>::kMr) {
-              const T* tap = in + ((res.d.last - v * res.d.every) * s.R + res.h.last - t * res.h.every) * s.S +
-                             res.w.last - u * res.w.every;
-              for (int r = 0; r < rows; r++) out[r] = tap[r * taps];
-            }
-          }
-        }
-      }
-    });
+    pack_residue(s, res, w, a);
+    const int64_t td = res.d.axis.taps;
     Task<T> t{s.N * res.d.axis.out,
               s.groups,
               cg,
@@ -191,7 +143,7 @@ void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* 
               s.stride_h * s.W,
               s.stride_w};
     if (s.stride_h == 1 && s.stride_w == 1) flatten_pointwise(&t.h, &t.w);
-    run_any(t, s.variant, a + panel_elements<T>(s.groups, cg, kg * used));
+    run_any(t, s.variant, a + panel_elements<T>(s.groups, cg, kg * td * res.h.axis.taps * res.w.axis.taps));
   });
 }
 
@@ -261,6 +213,8 @@ size_t workspace_of(int threads, const Conv2dShape& s, ConvPass pass) {
   }
   const Narrow narrow = make_narrow<T>(s);
   if (narrow.use) return narrow_workspace<T>(threads, narrow);
+  const Together<T> together = make_together<T>(s, input_plan(s));
+  if (together.use) return together_workspace(threads, together);
   size_t most = 0;
   each_residue(s, input_plan(s), [&](const Residues& r) {
     const int64_t td = r.d.axis.taps;

@@ -46,7 +46,7 @@ struct Cut {
   bool packed;
   bool shared;   // all panels are packed before any is used
   bool indexed;  // panels are packed from the images themselves
-  int64_t images, image_groups, p_blocks, q_blocks, tiles, m_block, m_blocks, c_block, taps;
+  int64_t images, image_groups, p_blocks, q_blocks, tiles, m_block, m_blocks, c_block, taps;  // m_block: at most
   int64_t dense_row;                          // of sums that wait for the next channel block; 0: they wait in y
   int64_t stage_elements, dense_at, scratch;  // elements a thread: staged channels, a panel, waiting sums
   int64_t block_elements, shared_elements;    // of one tile and channel block; of all
@@ -91,8 +91,9 @@ Cut make_cut(int64_t N, int64_t G, int64_t M, int64_t C, const Axis& h, const Ax
   cut.indexed = cut.packed && indexed_fits<T>(st, h, w);
   cut.c_block = channel_block<T>(st, C, cut.taps, cut.indexed ? 0 : cut.images);
   cut.tiles = cut.image_groups * blocks;
-  cut.m_block = round_up(ceil_div(M, m_blocks(cut.images)), Tile::kMr);
-  cut.m_blocks = ceil_div(M, cut.m_block);
+  const int64_t m_panels = ceil_div(M, Tile::kMr);
+  cut.m_blocks = min_i(m_blocks(cut.images), m_panels);
+  cut.m_block = ceil_div(m_panels, cut.m_blocks) * Tile::kMr;
   cut.stage_elements =
       st.in_place || cut.indexed ? 0 : align_elements(cut.c_block * st.channel * cut.images) + Tile::kNr;
   const int64_t panel = cut.packed ? Tile::kNr * min_i(cut.c_block * cut.taps, Tile::kKc) : 0;
@@ -100,7 +101,7 @@ Cut make_cut(int64_t N, int64_t G, int64_t M, int64_t C, const Axis& h, const Ax
   const int64_t columns = cut.packed ? cut.images * pixels : (st.p_block - 1) * st.pitch + st.q_block;
   if (cut.c_block < C && cut.m_block * round_up(columns, Tile::kNr) * static_cast<int64_t>(sizeof(T)) <= kDenseBytes)
     cut.dense_row = round_up(columns, Tile::kNr);
-  cut.dense_at = cut.stage_elements + align_elements(panel);
+  cut.dense_at = cut.stage_elements + align_elements(panel + W);  // pack_panel's last store runs over
   cut.scratch = cut.dense_at + cut.m_block * cut.dense_row + 64;
   // A vector of slack per block: pack_panel's last store.
   constexpr int64_t kSharedBytes = 32 * 1024 * 1024;
@@ -348,14 +349,15 @@ void pack_block(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scr
   }
 }
 
-// Rows m_index * m_block .. of one tile. packed: the tile's panels, if they are shared.
+// Block of rows number m_index of one tile. packed: the tile's panels, if they are shared.
 template <class T>
 void run_item(const Task<T>& t, const Cut& cut, const int64_t* offsets, T* scratch, int64_t tile, int64_t m_index,
               const T* packed) {
   using Tile = GemmTile<T>;
   constexpr int W = Vec<T>::size, NR = Tile::kNr;
   const TilePlace at = place_of(t, cut, tile);
-  const int64_t m0 = m_index * cut.m_block, m = min_i(cut.m_block, t.M - m0);
+  const auto first_row = [&](int64_t i) { return i * row_panels<T>(t.M) / cut.m_blocks * Tile::kMr; };
+  const int64_t m0 = first_row(m_index), m = min_i(first_row(m_index + 1), t.M) - m0;
   const int64_t row_panel = t.C * cut.taps * Tile::kMr;
   const T* a = t.a + (at.g * row_panels<T>(t.M) + m0 / Tile::kMr) * row_panel;
   T* y = t.image_out(at.n0) + (at.g * t.M + m0) * t.y_channel + at.p0 * t.y_row + at.q0 * t.y_col;

@@ -1,8 +1,9 @@
 // The gradient for the weights: dW^T[(c, r, s), k] = sum over pixels of x[tap (c, r, s) of the pixel] * dy[k, pixel].
 //
 // A row of the left operand is, per image row, a run of the staged tile (conv2d.h): the kernel broadcasts from it in
-// place. The right operand is a panel of dy turned around, [pixel][64 k], packed once for all rows. The sum over images
-// and tiles is cut into chunks by the shape alone; each chunk's sum is kept, and they are added as a tree.
+// place. The right operand is a panel of dy turned around, [pixel][64 k], packed once for all rows. The work is cut by
+// the shape alone, by input and output channels and into chunks of the sum over images and tiles: each chunk's sum is
+// kept, and they are added as a tree.
 #include "cpu/conv2d_depthwise_weight.h"
 #include "cpu/conv2d_winograd_weight.h"
 
@@ -17,7 +18,8 @@ struct WeightCut {
   int64_t G, M, C, taps;       // M output channels and C input channels of a group, as Slices count them
   int64_t outer, inner;        // images are outer x inner: those of a tile lie within one outer
   int64_t dy_outer, dy_image;  // apart in dy
-  int64_t images, p_blocks, q_blocks, tiles, c_block, c_blocks, chunks, padded;  // padded: M in whole vectors
+  int64_t images, p_blocks, q_blocks, tiles, c_block, c_blocks, m_block, m_blocks, chunks;
+  int64_t padded;                                   // M in whole vectors
   int64_t stage_elements, panel_elements, partial;  // partial: elements of one chunk's dW^T
 };
 
@@ -25,7 +27,8 @@ template <class T>
 WeightCut make_weight_cut(const Conv2dShape& s) {
   using Tile = GemmTile<T>;
   constexpr int64_t kRows = 24 * Tile::kMr;            // rows that share a packed panel of dy
-  constexpr int64_t kChunkMacs = 512 * 1024;           // of a chunk at least
+  constexpr int64_t kItems = 16;                       // for all threads
+  constexpr int64_t kChunkMacs = 512 * 1024;           // of an item at least
   constexpr int64_t kPartialBytes = 64 * 1024 * 1024;  // of all chunks' sums together at most
   WeightCut c{};
   forward_axes(s, &c.h, &c.w);
@@ -55,11 +58,26 @@ WeightCut make_weight_cut(const Conv2dShape& s) {
   c.dot = 2 * c.M <= Vec<T>::size;
   c.padded = c.dot ? c.M : round_up(c.M, Vec<T>::size);
   c.partial = c.G * c.C * c.taps * c.padded;
+  // Items enough, by chunks of the sum, each of which leaves a dW^T to be written and read, and by blocks of output
+  // channels, each of which reads all of x: whatever moves least.
   const double macs = static_cast<double>(c.outer * c.inner) * c.h.out * c.w.out * c.c_block * c.taps * c.padded;
-  int64_t chunks = ceil_div(16, c.G * c.c_blocks);
-  chunks = min_i(chunks, max_i(static_cast<int64_t>(macs / kChunkMacs), 1));
-  chunks = min_i(chunks, max_i(kPartialBytes / (c.partial * static_cast<int64_t>(sizeof(T))), 1));
-  c.chunks = min_i(chunks, c.tiles);
+  const int64_t panels = c.dot ? 1 : ceil_div(c.padded, Tile::kNr),
+                image = c.outer * c.inner * c.C * c.h.size * c.w.size;
+  const int64_t worth = max_i(static_cast<int64_t>(macs / kChunkMacs), 1);
+  int64_t most = 0, least = 0;
+  for (int64_t m = 1; m <= min_i(min_i(panels, worth), kItems); m *= 2) {
+    int64_t chunks = min_i(ceil_div(kItems, c.G * c.c_blocks * m), max_i(worth / m, 1));
+    chunks = min_i(chunks, max_i(kPartialBytes / (c.partial * static_cast<int64_t>(sizeof(T))), 1));
+    chunks = min_i(chunks, c.tiles);
+    const int64_t items = min_i(c.G * c.c_blocks * m * chunks, kItems);
+    const int64_t moved = (m - 1) * c.G * image + 3 * (chunks - 1) * c.partial;
+    if (items < most || (items == most && moved >= least)) continue;
+    most = items;
+    least = moved;
+    c.chunks = chunks;
+    c.m_block = ceil_div(panels, m) * Tile::kNr;
+    c.m_blocks = ceil_div(c.padded, c.m_block);
+  }
   c.stage_elements = c.st.in_place ? 0 : align_elements(c.images * c.c_block * c.st.channel);
   c.panel_elements = c.images * c.st.p_block * c.st.q_block * min_i(Tile::kNr, c.padded);
   return c;
@@ -206,6 +224,8 @@ void weight_item(const Conv2dShape& s, const WeightCut& c, const T* dy, const T*
   constexpr int W = Vec<T>::size, NR = GemmTile<T>::kNr;
   const int64_t chunk = item % c.chunks;
   item /= c.chunks;
+  const int64_t k_begin = item % c.m_blocks * c.m_block, k_end = min_i(k_begin + c.m_block, c.padded);
+  item /= c.m_blocks;
   const int64_t c0 = item % c.c_blocks * c.c_block, channels = min_i(c.c_block, c.C - c0), g = item / c.c_blocks;
   const int64_t plane = c.h.size * c.w.size, pixels = s.O * c.h.out * c.w.out, m = channels * c.taps;
   const Slices<T> slices{x, forward_depth(s), c.G, c.C, plane};
@@ -239,7 +259,7 @@ void weight_item(const Conv2dShape& s, const WeightCut& c, const T* dy, const T*
                        first);
       continue;
     }
-    for (int64_t k = 0; k < c.padded; k += NR) {
+    for (int64_t k = k_begin; k < k_end; k += NR) {
       const int width = static_cast<int>(min_i(NR, c.padded - k));
       for (int64_t i = 0; i < runs.images; i++)
         pack_dy(panel + i * runs.rows * runs.count * width, width, c.M - k, dy0 + i * c.dy_image + k * pixels, pixels,
@@ -335,7 +355,7 @@ void backward_weight(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T*
   for (int64_t i = 0, k = 0; i < c.c_block; i++)
     for (int64_t r = 0; r < s.R; r++)
       for (int64_t u = 0; u < s.S; u++) offsets[k++] = i * c.st.channel + tap_offset(c.st, c.h, c.w, r, u);
-  parallel_for(c.G * c.c_blocks * c.chunks, [&](int64_t item, int thread) {
+  parallel_for(c.G * c.c_blocks * c.m_blocks * c.chunks, [&](int64_t item, int thread) {
     weight_item(s, c, dy, x, offsets, reinterpret_cast<T*>(scratch + thread * weight_scratch<T>(c)), partial, item);
   });
   collect(c, partial, dw);

@@ -34,8 +34,8 @@ bool direct_a(const GemmArgs& g) {
 }
 template <class T>
 bool direct_b(const GemmArgs& g, const Layout& l) {
-  return l.b_n &&
-         (g.k * g.n <= kGemmDirect / static_cast<int64_t>(sizeof(T)) || g.m <= kGemmDirectPanels * GemmTile<T>::kMr);
+  const int64_t limit = g.b_rs * static_cast<int64_t>(sizeof(T)) % 2048 == 0 ? kGemmDirect / 2 : kGemmDirect;
+  return l.b_n && (g.k * g.n <= limit / static_cast<int64_t>(sizeof(T)) || g.m <= kGemmDirectPanels * GemmTile<T>::kMr);
 }
 
 // x @ W.T: packing W for each thread apart costs as much as 7 rows. It pays early where W is small, because packing it
@@ -119,6 +119,17 @@ FASTNN_INLINE int64_t transposed_pitch(const GemmArgs& g) {
   return round_up(g.k, Vec<T>::size) + 64 / static_cast<int64_t>(sizeof(T));
 }
 
+// Dot: several rows of A at a distance of whole pages would fall, with those of B, into the same few lines of L1's
+// sets: they are copied apart.
+template <class T>
+FASTNN_INLINE int64_t spread_pitch(const GemmArgs& g) {
+  return round_up(g.k, Vec<T>::size) + 64 / static_cast<int64_t>(sizeof(T));
+}
+template <class T>
+FASTNN_INLINE bool collide(const GemmArgs& g) {
+  return g.m > 1 && g.n >= 64 && g.a_rs * static_cast<int64_t>(sizeof(T)) % 2048 == 0;
+}
+
 template <class T>
 int64_t blocked_workspace(const GemmArgs& g) {
   return with_sources<T>(g, nullptr, nullptr,
@@ -129,6 +140,7 @@ template <class T>
 int64_t workspace_one(const GemmArgs& g, int threads) {
   const Form form = form_of<T>(g, layout(g));
   if (form == Form::Blocked) return blocked_workspace<T>(g);
+  if (form == Form::Dot) return collide<T>(g) ? g.m * spread_pitch<T>(g) * static_cast<int64_t>(sizeof(T)) : 0;
   if (form == Form::DotTransposed) return g.n * transposed_pitch<T>(g) * static_cast<int64_t>(sizeof(T));
   if (form == Form::Columns) return gemm_columns_workspace<T>(g.k, threads);
   if (form == Form::Mirrored) {
@@ -189,8 +201,17 @@ void run_one(const GemmArgs& g, void* workspace, int threads) {
   T* c = static_cast<T*>(g.c);
   const T* bias = static_cast<const T*>(g.bias);
   switch (form_of<T>(g, layout(g))) {
-    case Form::Dot:
-      return dot_product_form<T>(g.m, g.n, g.k, a, g.a_rs, b, g.b_cs, c, g.ldc, 1, bias, false, g.act, g.accumulate);
+    case Form::Dot: {
+      int64_t pitch = g.a_rs;
+      if (collide<T>(g)) {
+        T* const rows = static_cast<T*>(workspace);
+        pitch = spread_pitch<T>(g);
+        for (int64_t i = 0; i < g.m; i++)
+          __builtin_memcpy(rows + i * pitch, a + i * g.a_rs, static_cast<size_t>(g.k) * sizeof(T));
+        a = rows;
+      }
+      return dot_product_form<T>(g.m, g.n, g.k, a, pitch, b, g.b_cs, c, g.ldc, 1, bias, false, g.act, g.accumulate);
+    }
     case Form::DotSwapped:
       return dot_product_form<T>(g.n, g.m, g.k, b, g.b_cs, a, g.a_rs, c, 1, g.ldc, bias, true, g.act, g.accumulate);
     case Form::DotTransposed: {

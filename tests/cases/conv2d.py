@@ -131,6 +131,15 @@ SHAPES = {
     "empty_batch": ((0, 3, 8, 8), (4, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     "empty_batch_whole": ((0, 3, 4, 4), (2, 3, 4, 4), (1, 1), (0, 0), (1, 1), 1),
     "no_channels": ((2, 0, 6, 6), (4, 0, 3, 3), (1, 1), (0, 0), (1, 1), 1),
+    # The gradient for the input, all residues of the stride from one staged tile.
+    "together_4x4": ((9, 3, 22, 43), (8, 3, 4, 4), (2, 2), (1, 1), (1, 1), 1),
+    "together_groups": ((4, 8, 26, 46), (6, 4, 3, 3), (2, 2), (1, 1), (1, 1), 2),
+    "together_uneven": ((8, 7, 40, 61), (5, 7, 5, 6), (3, 2), (2, 0), (1, 1), 1),
+    "together_dilated": ((8, 2, 20, 100), (3, 2, 3, 3), (2, 2), (3, 3), (3, 3), 1),
+    "together_gaps": ((8, 2, 13, 75), (3, 2, 2, 3), (3, 2), (0, 1), (1, 1), 1),
+    # The weights' gradient by blocks of output channels.
+    "1x1_many": ((9, 70, 13, 12), (200, 70, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "3x3s2_many": ((6, 40, 9, 11), (90, 40, 3, 3), (2, 2), (1, 1), (1, 1), 1),
     # Images of a few vectors, whose taps are picked by indices.
     "small_s2": ((9, 20, 7, 7), (26, 20, 3, 3), (2, 2), (1, 1), (1, 1), 1),
     "small_blocks": ((5, 130, 4, 4), (70, 130, 3, 3), (2, 2), (1, 1), (1, 1), 1),

@@ -88,6 +88,10 @@ CASES = [
     # matrix-vector and few rows or columns, in all four orientations
     *(gemm_case(m, k, n, lay) for m, k, n in [(1, 300, 500), (500, 300, 1), (3, 600, 700)] for lay in LAYOUTS),
     *(gemm_case(m, k, n, lay) for m, k, n in [(8, 130, 1100), (400, 260, 3), (1, 1, 1)] for lay in LAYOUTS),
+    # operands whose rows lie whole pages apart
+    gemm_case(8, 512, 130, "nt", True, "relu"),
+    gemm_case(5, 1024, 67, "nt"),
+    gemm_case(140, 300, 512),
     # a handful of columns, turned round
     *(gemm_case(m, k, n, "nn", True, act) for act in ACTS for m, k, n in [(9, 33, 2), (255, 255, 3)]),
     gemm_case(64, 517, 4),

@@ -9,6 +9,7 @@ from .._tape import grad_mode, record
 from ..backend import variants
 from ..tensor import Tensor, wrap
 from . import _autocast
+from .activation import recorded_relu, relu
 from .shape import squeeze, unsqueeze
 from .unary import operand
 
@@ -118,7 +119,7 @@ def batched(input, weight, dims, function):
     return unsqueeze(x, 0) if single else x, w, single
 
 
-def _convolution(dims, input, weight, bias, stride, padding, dilation, groups):
+def _convolution(dims, input, weight, bias, stride, padding, dilation, groups, act="none"):
     function = f"conv{dims}d"
     if _autocast.depth:
         input, weight, bias = _autocast.low(input, weight, bias)
@@ -133,7 +134,7 @@ def _convolution(dims, input, weight, bias, stride, padding, dilation, groups):
     if dims == 1:  # rows of height 1
         x, w = unsqueeze(x, 2), unsqueeze(w, 2)
         stride, padding, dilation = (1, *stride), (0, *padding), (1, *dilation)
-    r = _conv(x, w, bias, stride, padding, dilation, groups)
+    r = _conv(x, w, bias, stride, padding, dilation, groups, act)
     if dims == 1:
         r = squeeze(r, 2)
     return squeeze(r, 0) if single else r
@@ -152,6 +153,13 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return _convolution(2, input, weight, bias, stride, padding, dilation, groups)
 
 
+def conv2d_relu(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """relu(conv2d(...)), clamped where the convolution is written; the tape has both ops."""
+    if not isinstance(input, Tensor) or input._a.ndim != 4 or input._a.dtype.kind != "f":
+        return relu(conv2d(input, weight, bias, stride, padding, dilation, groups))
+    return recorded_relu(_convolution(2, input, weight, bias, stride, padding, dilation, groups, "relu"))
+
+
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """conv2d with a depth: input [N, C, D, H, W], weight [K, C/groups, T, R, S] -> [N, K, D', H', W']."""
     return _convolution(3, input, weight, bias, stride, padding, dilation, groups)
@@ -160,10 +168,10 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 # ---------------------------------------------------------------- the kernels and their rules, by dimensions
 
 
-def _conv(x, w, bias, stride, padding, dilation, groups):
+def _conv(x, w, bias, stride, padding, dilation, groups, act="none"):
     k = Tensor._k
     kernel = k.conv2d if len(stride) == 2 else k.conv3d
-    r = wrap(kernel(x._a, w._a, None if bias is None else bias._a, stride, padding, dilation, groups))
+    r = wrap(kernel(x._a, w._a, None if bias is None else bias._a, stride, padding, dilation, groups, act))
     fb = None if bias is None else bias._fn
     if (x._fn is not None or w._fn is not None or fb is not None) and grad_mode.enabled:
         saved = (x._a, w._a, stride, padding, dilation, groups, variants.in_force("gemm", "conv"))

@@ -4,6 +4,7 @@ from .._tape import grad_mode, record
 from ..backend import variants
 from ..tensor import Tensor, wrap
 from . import _autocast
+from .activation import recorded_relu, relu
 from .elementwise import add
 from .matmul import matmul
 from .unary import operand
@@ -11,6 +12,17 @@ from .unary import operand
 
 def linear(input, weight, bias=None):
     """input·weightᵀ + bias: input [..., K], weight [N, K], bias [N] -> [..., N]."""
+    return _linear(input, weight, bias, "none")
+
+
+def linear_relu(input, weight, bias=None):
+    """relu(linear(input, weight, bias)), clamped where the product is written; the tape has both ops."""
+    if not isinstance(weight, Tensor) or weight._a.ndim != 2 or weight._a.dtype.kind != "f":
+        return relu(linear(input, weight, bias))
+    return recorded_relu(_linear(input, weight, bias, "relu"))
+
+
+def _linear(input, weight, bias, act):
     if _autocast.depth:
         input, weight, bias = _autocast.low(input, weight, bias)
     if input.__class__ is not Tensor and not isinstance(input, Tensor):
@@ -31,9 +43,9 @@ def linear(input, weight, bias=None):
         if w.ndim != 2:
             return matmul(input, weight) if bias is None else add(matmul(input, weight), bias)
     if n == 2:
-        r = wrap(Tensor._k.gemm(x, w.T, b, "none"))
+        r = wrap(Tensor._k.gemm(x, w.T, b, act))
     else:
-        r = wrap(Tensor._k.gemm(x.reshape(_rows(x), w.shape[1]), w.T, b, "none").reshape(x.shape[:-1] + (w.shape[0],)))
+        r = wrap(Tensor._k.gemm(x.reshape(_rows(x), w.shape[1]), w.T, b, act).reshape(x.shape[:-1] + (w.shape[0],)))
     fx, fw, fb = input._fn, weight._fn, None if bias is None else bias._fn
     if (fx is not None or fw is not None or fb is not None) and grad_mode.enabled:
         record(r, linear_rule, (fx, fw, fb), (x, w, variants.current()), (input, weight, None))

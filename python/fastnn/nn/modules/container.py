@@ -4,6 +4,11 @@ import operator
 from collections import OrderedDict
 from itertools import chain
 
+from fastnn.nn import functional as F
+from fastnn.nn.modules import _explain
+from fastnn.nn.modules.activation import ReLU
+from fastnn.nn.modules.conv import Conv2d
+from fastnn.nn.modules.linear import Linear
 from fastnn.nn.modules.module import Module
 from fastnn.nn.parameter import Parameter
 from fastnn.tensor import Tensor
@@ -35,8 +40,38 @@ def _grouped_repr(container) -> str:
     return container._get_name() + "(\n  " + "\n  ".join(s.replace("\n", "\n  ") for s in lines) + "\n)"
 
 
+# Layers whose kernel can apply the ReLU that follows them, and ReLU itself: what they are made of. Sequential calls what
+# somebody has replaced, or has hooked, as it would any module.
+_FUSED = {
+    Linear: (Linear.forward, "linear", F.linear),
+    Conv2d: (Conv2d.forward, "conv2d", F.conv2d),
+    ReLU: (ReLU.forward, "relu", F.relu),
+}
+
+
+def _is_plain(module) -> bool:
+    """Whether a module of _FUSED is as this package made it."""
+    kind = module.__class__
+    forward, name, function = _FUSED[kind]
+    return (
+        not module._has_hooks
+        and kind.forward is forward
+        and getattr(F, name) is function
+        and "forward" not in module.__dict__
+    )
+
+
+def _with_relu(layer, input):
+    try:
+        return layer._forward_relu(input)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        _explain.annotate(layer, (input,), error)
+        raise
+
+
 class Sequential(Module):
-    """Modules called one after the other, each on what the one before returned.
+    """Modules called one after the other, each on what the one before returned. A Linear or Conv2d and the ReLU after it
+    are computed together, with the same bits, hooks and history as one after the other.
 
     Takes modules, or one ordered dictionary of names and modules.
     """
@@ -51,9 +86,19 @@ class Sequential(Module):
                 self.add_module(str(i), module)
 
     def forward(self, input):
+        held = None  # a layer that a ReLU may follow
         for module in self._modules.values():
-            input = module(input)
-        return input
+            kind = module.__class__
+            if held is not None:
+                if kind is ReLU and _is_plain(module):
+                    input, held = _with_relu(held, input), None
+                    continue
+                input, held = held(input), None
+            if (kind is Linear or kind is Conv2d) and _is_plain(module):
+                held = module
+            else:
+                input = module(input)
+        return input if held is None else held(input)
 
     def _replace_all(self, modules) -> None:
         modules = list(modules)

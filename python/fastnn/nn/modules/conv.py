@@ -7,6 +7,7 @@ from fastnn.nn import functional as F
 from fastnn.nn import init
 from fastnn.nn.modules.module import Module
 from fastnn.nn.parameter import Parameter
+from fastnn.ops.conv2d import conv2d_relu
 
 
 def _sizes(value, n: int, name: str, layer: str) -> tuple:
@@ -151,6 +152,9 @@ class Conv2d(_Conv):
 
     def forward(self, input):
         return self._convolve(F.conv2d, input)
+
+    def _forward_relu(self, input):
+        return self._convolve(conv2d_relu, input)
 
 
 class Conv3d(_Conv):

@@ -8,6 +8,7 @@ from fastnn.nn import init
 from fastnn.nn.modules.lazy import LazyModuleMixin
 from fastnn.nn.modules.module import Module
 from fastnn.nn.parameter import Parameter, UninitializedParameter
+from fastnn.ops.linear import linear_relu
 
 
 class Identity(Module):
@@ -48,6 +49,9 @@ class Linear(Module):
 
     def forward(self, input):
         return F.linear(input, self.weight, self.bias)
+
+    def _forward_relu(self, input):
+        return linear_relu(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
