@@ -1,6 +1,8 @@
 """Convolution by variant: each agrees with its definition, forward and in both gradients; what Winograd must keep of the
 direct sum: infinities and NaN where they belong, exact small integers, the choice kept for the backward pass."""
 
+import functools
+
 import numpy as np
 import pytest
 from cases.conv2d import SHAPES, _bound, _forward, _input, _pre, _weight
@@ -53,6 +55,68 @@ def test_variants_agree(table, variant, name):
     assert np.all(np.abs(dx - _input(d, wide[1], x, *how)) <= eps * bound)
     bound = _bound(_weight, lambda p, q, r: p[:, 0].size + 1)(d, wide[0], w, *how)
     assert np.all(np.abs(dw - _weight(d, wide[0], w, *how)) <= eps * bound)
+
+
+def _drawn(count):
+    """Shapes drawn at random whose products take more than one block of channels: what waits between two blocks, or lies
+    beside what is packed, must not be written over."""
+    rng = np.random.default_rng(12)
+    shapes = []
+    while len(shapes) < count:
+        groups = int(rng.choice([1, 1, 2, 3]))
+        window = tuple(int(v) for v in rng.integers(1, 7, 2))
+        depth = int(rng.integers(200, 1500) / (window[0] * window[1]))
+        channels, filters = (depth, int(rng.integers(1, 30)))[:: int(rng.choice([1, -1]))]
+        stride, dilation = (
+            tuple(int(v) for v in rng.integers(1, 4, 2)),
+            tuple(int(v) for v in rng.choice([1, 1, 2, 3], 2)),
+        )
+        padding, image = tuple(int(v) for v in rng.integers(0, 4, 2)), tuple(int(v) for v in rng.integers(4, 30, 2))
+        places = [
+            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            for n, p, d, k, s in zip(image, padding, dilation, window, stride, strict=True)
+        ]
+        n = int(rng.integers(1, 8))
+        if min(channels, *places) > 0 and n * groups * channels * filters * np.prod([*window, *places]) < 2e7:
+            x, w = (n, groups * channels, *image), (groups * filters, channels, *window)
+            shapes.append((x, w, stride, padding, dilation, groups))
+    return shapes
+
+
+@functools.cache
+def _drawn_case(i):
+    """(arguments, results in float64, by a loop over places, and their bounds) of the i-th shape, for all instruction sets."""
+    x, w, *how = DRAWN[i]
+    rng = np.random.default_rng(i)
+    a, b, bias = (rng.standard_normal(s) for s in (x, w, w[:1]))
+    y = _forward(a, b, bias, *how)
+    dy = rng.standard_normal(y.shape)
+    results = y, _input(dy, b, x, *how), _weight(dy, a, w, *how)
+    bounds = (
+        _bound(_pre, lambda p, q, r: q[0].size + 1)(a, b, bias, *how),
+        _bound(_input, lambda p, q, r: q.shape[0] * q.shape[2] * q.shape[3] + 1)(dy, b, x, *how),
+        _bound(_weight, lambda p, q, r: p[:, 0].size + 1)(dy, a, w, *how),
+    )
+    return (a, b, bias, dy), results, bounds
+
+
+DRAWN = _drawn(40)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_shapes_drawn_at_random(table, dtype):
+    for i, (x, w, *how) in enumerate(DRAWN):
+        arrays, results, bounds = _drawn_case(i)
+        a, b, bias, dy = (v.astype(dtype) for v in arrays)
+        # The arguments' own rounding is one more of as many relative errors as there are terms.
+        got = (
+            table.conv2d(a, b, bias, *how),
+            table.conv2d_backward_input(dy, b, x, *how),
+            table.conv2d_backward_weight(dy, a, w, *how),
+        )
+        for name, value, expected, bound in zip(("y", "dx", "dw"), got, results, bounds, strict=True):
+            off = np.abs(value - expected) > 8 * np.finfo(dtype).eps * bound
+            assert not off.any(), f"{name} of {DRAWN[i]}: {off.sum()} of {off.size} values off"
 
 
 @pytest.mark.skipif(not compiled, reason="the extension is not built")
