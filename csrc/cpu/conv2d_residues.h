@@ -104,12 +104,12 @@ Together<T> make_together(const Conv2dShape& s, const InputPlan& plan) {
   if (plan.nh * plan.nw < 2 || plan.nh * plan.nw > kMaxTogether) return t;
   each_residue(s, plan, [&](const Residues& r) { t.part[t.count++].residues = r; });
   if (t.count < 2) return t;
-  const auto hull = [&](Axis Residue::* axis_of, Residue Residues::* side) {
-    const Axis& a = t.part[0].residues.*side.*axis_of;
+  const auto hull = [&](Residue Residues::* side) {  // an axis that all parts lie in
+    const Axis& a = (t.part[0].residues.*side).axis;
     Axis all{a.size, 0, 1, a.first, 1, 0};
     int64_t end = a.first;
     for (int i = 0; i < t.count; i++) {
-      const Axis& b = t.part[i].residues.*side.*axis_of;
+      const Axis& b = (t.part[i].residues.*side).axis;
       all.first = min_i(all.first, b.first);
       end = max_i(end, b.first + (b.taps - 1) * b.gap);
       all.out = max_i(all.out, b.out);
@@ -117,8 +117,8 @@ Together<T> make_together(const Conv2dShape& s, const InputPlan& plan) {
     all.taps = end - all.first + 1;
     return all;
   };
-  t.h = hull(&Residue::axis, &Residues::h);
-  t.w = hull(&Residue::axis, &Residues::w);
+  t.h = hull(&Residues::h);
+  t.w = hull(&Residues::w);
   for (int64_t pixels = kTilePixels;; pixels /= 2) {
     if (pixels < 256) return t;
     t.st = make_stage(t.h, t.w, pixels, false);
