@@ -116,13 +116,12 @@ void backward_input(const Ctx& ctx, const Conv2dShape& s, const T* dy, const T* 
       __builtin_memset(dx + i * kPart, 0, static_cast<size_t>(min_i(kPart, elements - i * kPart)) * sizeof(T));
     });
   }
+  T* a = static_cast<T*>(ctx.workspace);
   const Together<T> together = make_together<T>(s, plan);
   if (together.use) {
-    T* a = static_cast<T*>(ctx.workspace);
     for (int i = 0; i < together.count; i++) pack_residue(s, together.part[i].residues, w, a + together.part[i].panels);
     return run_together(s, together, dy, dx, ctx.workspace);
   }
-  T* a = static_cast<T*>(ctx.workspace);
   const int64_t kg = s.K / s.groups, cg = s.C / s.groups;
   each_residue(s, plan, [&](const Residues& res) {
     pack_residue(s, res, w, a);

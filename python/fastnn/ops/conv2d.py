@@ -9,7 +9,6 @@ from .._tape import grad_mode, record
 from ..backend import variants
 from ..tensor import Tensor, wrap
 from . import _autocast
-from .activation import recorded_relu, relu
 from .shape import squeeze, unsqueeze
 from .unary import operand
 
@@ -151,13 +150,6 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     padding: ints, 'valid', or 'same' (stride 1, an odd surplus at the end). A 3-D input is one image. Raises
     RuntimeError where sizes, dtypes or arguments do not fit."""
     return _convolution(2, input, weight, bias, stride, padding, dilation, groups)
-
-
-def conv2d_relu(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """relu(conv2d(...)), clamped where the convolution is written; the tape has both ops."""
-    if not isinstance(input, Tensor) or input._a.ndim != 4 or input._a.dtype.kind != "f":
-        return relu(conv2d(input, weight, bias, stride, padding, dilation, groups))
-    return recorded_relu(_convolution(2, input, weight, bias, stride, padding, dilation, groups, "relu"))
 
 
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):

@@ -1,14 +1,21 @@
-"""A convolution and what follows it in one kernel: torch's cudnn_convolution_relu and cudnn_convolution_add_relu. Where a
-gradient is wanted they are made of conv2d, add and relu."""
+"""A convolution and what follows it in one kernel: conv2d_relu, which Sequential uses, and torch's cudnn_convolution_relu
+and cudnn_convolution_add_relu. Where a gradient is wanted the last is made of conv2d, add and relu."""
 
 from .._tape import grad_mode
 from ..tensor import Tensor, wrap
-from .activation import relu
-from .conv2d import _check_windows, batched, check, conv2d, numbers
+from .activation import recorded_relu, relu
+from .conv2d import _check_windows, _convolution, batched, check, conv2d, numbers
 from .elementwise import add
 from .unary import operand
 
 __all__ = ["cudnn_convolution_add_relu", "cudnn_convolution_relu"]
+
+
+def conv2d_relu(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """relu(conv2d(...)), clamped where the convolution is written; the tape has both ops."""
+    if not isinstance(input, Tensor) or input._a.ndim != 4 or input._a.dtype.kind != "f":
+        return relu(conv2d(input, weight, bias, stride, padding, dilation, groups))
+    return recorded_relu(_convolution(2, input, weight, bias, stride, padding, dilation, groups, "relu"))
 
 
 def _fused(function, input, weight, bias, stride, padding, dilation, groups, z=None, alpha=None):
@@ -26,13 +33,13 @@ def _fused(function, input, weight, bias, stride, padding, dilation, groups, z=N
             raise RuntimeError(
                 f"{function}: expected z of shape {list(shape)} and dtype {x.dtype}, but got {list(z._a.shape)} and {z.dtype}"
             )
+    if z is None:
+        return conv2d_relu(x, w, bias, stride, padding, dilation, groups)
     tracked = grad_mode.enabled and any(t is not None and t._fn is not None for t in (x, w, bias, z))
     if not tracked and x.is_floating_point():
         arrays, how = (x._a, w._a, None if bias is None else bias._a), (stride, padding, dilation, groups)
-        k = Tensor._k
-        return wrap(k.conv2d(*arrays, *how, "relu") if z is None else k.conv2d_add_relu(*arrays, z._a, alpha, *how))
-    r = conv2d(x, w, bias, stride, padding, dilation, groups)
-    return relu(r if z is None else add(r, z, alpha=alpha))
+        return wrap(Tensor._k.conv2d_add_relu(*arrays, z._a, alpha, *how))
+    return relu(add(conv2d(x, w, bias, stride, padding, dilation, groups), z, alpha=alpha))
 
 
 def cudnn_convolution_relu(input, weight, bias, stride, padding, dilation, groups):

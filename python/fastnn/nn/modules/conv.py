@@ -7,7 +7,7 @@ from fastnn.nn import functional as F
 from fastnn.nn import init
 from fastnn.nn.modules.module import Module
 from fastnn.nn.parameter import Parameter
-from fastnn.ops.conv2d import conv2d_relu
+from fastnn.ops.conv2d_fused import conv2d_relu
 
 
 def _sizes(value, n: int, name: str, layer: str) -> tuple:
